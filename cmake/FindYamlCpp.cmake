@@ -1,0 +1,13 @@
+# yaml-cpp::yaml-cpp: 0.8 exports that name, 0.7 exports yaml-cpp.
+find_package(yaml-cpp QUIET CONFIG)
+set(YamlCpp_VERSION "${yaml-cpp_VERSION}")
+if(TARGET yaml-cpp AND NOT TARGET yaml-cpp::yaml-cpp)
+  add_library(yaml-cpp::yaml-cpp INTERFACE IMPORTED)
+  set_target_properties(yaml-cpp::yaml-cpp PROPERTIES INTERFACE_LINK_LIBRARIES yaml-cpp)
+  get_target_property(YamlCpp_imported yaml-cpp IMPORTED)
+  if(YamlCpp_imported)
+    set_target_properties(yaml-cpp PROPERTIES IMPORTED_GLOBAL TRUE)
+  endif()
+endif()
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(YamlCpp REQUIRED_VARS yaml-cpp_DIR VERSION_VAR YamlCpp_VERSION)
