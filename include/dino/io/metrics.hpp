@@ -1,0 +1,222 @@
+// metrics.jsonl, the source of truth of a run, and metrics.csv, which is made from it.
+#pragma once
+
+#include <dino/base/log.hpp>
+#include <dino/io/clock.hpp>
+#include <dino/io/line_file.hpp>
+#include <dino/io/record.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <fstream>
+#include <optional>
+
+namespace dino::inline DINO_ABI {
+
+/// The fields of a JSON document of any depth, in the order of the file: {"optim": {"lr": 1}} has the field "optim.lr".
+/// A list without objects is one field, its text; null is NaN. Empty when the text is not a JSON object, or is nested more
+/// than 8 deep. The list "nonfinite" of a metrics line is left out: its fields are null, and so NaN, already.
+std::optional<Record> parse_record(std::string_view json);
+
+/// Calls visit(record, begin, end) for each line of the file that is a JSON object; [begin, end) are its bytes, line feed
+/// included. Other lines, such as a last one cut by a kill, are passed over. Returns the bytes of complete lines.
+template <class Visit> i64 scan_records(const std::filesystem::path& path, Visit&& visit) {
+  std::ifstream file(path, std::ios::binary);
+  std::string line;
+  i64 begin = 0;
+  while (std::getline(file, line)) {
+    const bool complete = !file.eof();
+    const i64 end = begin + static_cast<i64>(line.size()) + (complete ? 1 : 0);
+    if (const auto record = parse_record(line)) visit(*record, begin, end);
+    if (!complete) return begin;
+    begin = end;
+  }
+  return begin;
+}
+
+/// All records of a metrics.jsonl; none when there is no such file.
+inline std::vector<Record> read_metrics(const std::filesystem::path& path) {
+  std::vector<Record> records;
+  scan_records(path, [&](const Record& record, i64, i64) { records.push_back(record); });
+  return records;
+}
+
+/// One row per epoch record, with the results of the same step beside it: an eval named "knn" with k = 20 adds the columns
+/// knn_20_top1 and so on.
+class EpochTable {
+ public:
+  /// Takes epoch and eval records; returns whether the table has changed.
+  bool add(const Record& record) {
+    const bool epoch = record.kind() == "epoch";
+    if (!epoch && record.kind() != "eval") return false;
+    Row& row = row_of(record.text("step"));
+    if (epoch) {
+      for (const auto& [key, value] : record.fields()) {
+        if (key != "v" && key != "kind") put(row, key, value);
+      }
+      row.complete = true;
+    } else {
+      const std::string k = record.text("k");
+      const std::string prefix = record.text("name") + (k.empty() ? "_" : "_" + k + "_");
+      for (const auto& [key, value] : record.fields()) {
+        if (key == "top1" || key == "top5" || key == "loss") put(row, prefix + key, value);
+      }
+    }
+    return row.complete;
+  }
+
+  /// The header and the rows (RFC 4180, but with bare line feeds). A value that a row lacks is an empty cell.
+  std::string csv() const {
+    std::string out;
+    for (const auto& column : columns_) out += (out.empty() ? "" : ",") + cell(column);
+    out += '\n';
+    for (const Row& row : rows_) {
+      if (!row.complete) continue;
+      for (size_t i = 0; i < columns_.size(); ++i) out += (i ? "," : "") + cell(row.values.text(columns_[i]));
+      out += '\n';
+    }
+    return out;
+  }
+
+ private:
+  struct Row {
+    std::string step;
+    Record values;
+    bool complete = false;
+  };
+
+  Row& row_of(const std::string& step) {
+    if (rows_.empty() || rows_.back().step != step) rows_.push_back({step, {}, false});
+    return rows_.back();
+  }
+
+  void put(Row& row, const std::string& key, const Record::Value& value) {
+    row.values.set(key, value);
+    if (std::find(columns_.begin(), columns_.end(), key) == columns_.end()) columns_.push_back(key);
+  }
+
+  static std::string cell(const std::string& text) {
+    if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
+    std::string out = "\"";
+    for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
+    return out + '"';
+  }
+
+  std::vector<std::string> columns_;
+  std::vector<Row> rows_;
+};
+
+/// The metrics of a run. Lines are written at once and whole; a full disk loses lines and never stops the run.
+class Metrics {
+ public:
+  /// Opens folder/metrics.jsonl. What stands there after resume_step, and a last line that is not complete, moves to the end
+  /// of metrics.jsonl.bak; metrics.csv is made again. Throws (resources) when the folder cannot be written.
+  explicit Metrics(const std::filesystem::path& folder, i64 resume_step = 0)
+      : folder_(folder), file_((cut_back(folder, resume_step), folder / "metrics.jsonl")) {
+    const auto path = folder_ / "metrics.jsonl";
+    scan_records(path, [&](const Record& record, i64, i64) { table_.add(record); });
+    write_csv();
+  }
+
+  /// Adds the version and the time. Warns at most once a minute about lines that are lost.
+  void write(const Record& record) {
+    Record line;
+    line.set("v", 1).set("t", rfc3339(time_.now()));
+    for (const auto& [key, value] : record.fields()) line.set(key, value);
+    int error = file_.append(to_json(line));
+    {
+      const std::lock_guard lock(mutex_);
+      if (table_.add(line) && !write_csv()) error = error ? error : EIO;
+    }
+    if (error) warn(error);
+  }
+
+  i64 lost() const { return file_.lost(); }
+
+ private:
+  static void cut_back(const std::filesystem::path& folder, i64 resume_step) {
+    const auto path = folder / "metrics.jsonl";
+    std::error_code none;
+    if (!std::filesystem::is_regular_file(path, none)) return;
+    i64 keep = -1;
+    const i64 complete = scan_records(path, [&](const Record& record, i64 begin, i64) {
+      if (keep < 0 && record.number("step") > static_cast<double>(resume_step)) keep = begin;
+    });
+    if (keep < 0 || keep > complete) keep = complete;
+    const i64 size = static_cast<i64>(std::filesystem::file_size(path));
+    if (keep == size) return;
+    std::ifstream from(path, std::ios::binary);
+    std::ofstream to(folder / "metrics.jsonl.bak", std::ios::binary | std::ios::app);
+    to << from.seekg(keep).rdbuf() << (complete == size ? "" : "\n") << std::flush;
+    require(to.good(), ErrorKind::resources, "cannot keep the end of {} in metrics.jsonl.bak", path.string());
+    std::filesystem::resize_file(path, static_cast<std::uintmax_t>(keep));
+  }
+
+  bool write_csv() const {
+    const auto path = folder_ / "metrics.csv", temporary = folder_ / ".metrics.csv.tmp";
+    std::ofstream file(temporary, std::ios::binary);
+    file << table_.csv();
+    file.close();
+    std::error_code error;
+    if (file) std::filesystem::rename(temporary, path, error);
+    if (file && !error) return true;
+    std::filesystem::remove(temporary, error);
+    return false;
+  }
+
+  void warn(int error) {
+    const double now = monotonic_seconds();
+    {
+      const std::lock_guard lock(mutex_);
+      if (now < next_warning_) return;
+      next_warning_ = now + 60;
+    }
+    log_warning("cannot write {} ({}); {} lines lost", (folder_ / "metrics.jsonl").string(), std::strerror(error), lost());
+  }
+
+  std::filesystem::path folder_;
+  LineFile file_;
+  SteadyTime time_;
+  std::mutex mutex_;
+  EpochTable table_;
+  double next_warning_ = 0;
+};
+
+namespace detail {
+inline void flatten(Record& out, const std::string& prefix, const nlohmann::ordered_json& json) {
+  for (const auto& [key, value] : json.items()) {
+    const std::string name = prefix + key;
+    if (value.is_object()) {
+      flatten(out, name + ".", value);
+    } else if (value.is_string()) {
+      out.set(name, value.template get_ref<const std::string&>());
+    } else if (value.is_boolean()) {
+      out.set(name, value.template get<bool>());
+    } else if (value.is_number_integer() && !(value.is_number_unsigned() && value.template get<u64>() >> 63)) {
+      out.set(name, value.template get<i64>());
+    } else if (value.is_number()) {
+      out.set(name, value.template get<double>());
+    } else if (value.is_null()) {
+      out.set(name, std::numeric_limits<double>::quiet_NaN());
+    } else if (name != "nonfinite") {
+      out.set(name, value.dump());
+    }
+  }
+}
+}  // namespace detail
+
+inline std::optional<Record> parse_record(std::string_view json) {
+  constexpr int deepest = 8;
+  bool too_deep = false;
+  const auto watch = [&](int depth, nlohmann::ordered_json::parse_event_t, nlohmann::ordered_json&) {
+    too_deep = too_deep || depth > deepest;
+    return !too_deep;
+  };
+  const auto document = nlohmann::ordered_json::parse(json.begin(), json.end(), watch, false);
+  if (too_deep || !document.is_object()) return std::nullopt;
+  Record record;
+  detail::flatten(record, "", document);
+  return record;
+}
+
+}  // namespace dino::inline DINO_ABI
