@@ -2,6 +2,7 @@
 
 # dino_feature(name state version reason change): one line of the list; state is ON or OFF.
 function(dino_feature name state version reason change)
+  string(REPLACE ";" "," reason "${reason}")
   set_property(GLOBAL APPEND PROPERTY DINO_FEATURES "${name}|${state}|${version}|${reason}|${change}")
 endfunction()
 

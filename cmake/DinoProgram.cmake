@@ -50,6 +50,16 @@ if(DINO_WARNINGS)
   endif()
 endif()
 
+# nvcc: its host compiler gets the same machine flags, and all of its warnings count.
+if(dino_machine_flags)
+  string(REPLACE ";" "," host_flags "${dino_machine_flags}")
+  target_compile_options(dino_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=${host_flags}>)
+endif()
+if(DINO_WARNINGS)
+  target_compile_options(dino_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Werror>
+                                              $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings>)
+endif()
+
 # dino_program(name sources...): an executable in <build>/bin.
 function(dino_program name)
   add_executable(${name} ${ARGN})
