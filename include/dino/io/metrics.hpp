@@ -3,12 +3,13 @@
 
 #include <dino/base/log.hpp>
 #include <dino/io/clock.hpp>
-#include <dino/io/line_file.hpp>
+#include <dino/io/file.hpp>
 #include <dino/io/record.hpp>
 
 #include <nlohmann/json.hpp>
 
 #include <fstream>
+#include <mutex>
 #include <optional>
 
 namespace dino::inline DINO_ABI {
@@ -106,7 +107,8 @@ class EpochTable {
   std::vector<Row> rows_;
 };
 
-/// The metrics of a run. Lines are written at once and whole; a full disk loses lines and never stops the run.
+/// The metrics of a run. Lines are written at once and whole, from any thread; a full disk loses lines and never stops
+/// the run.
 class Metrics {
  public:
   /// Opens folder/metrics.jsonl. What stands there after resume_step, and a last line that is not complete, moves to the end
@@ -115,7 +117,7 @@ class Metrics {
       : folder_(folder), file_((cut_back(folder, resume_step), folder / "metrics.jsonl")) {
     const auto path = folder_ / "metrics.jsonl";
     scan_records(path, [&](const Record& record, i64, i64) { table_.add(record); });
-    write_csv();
+    write_file_atomic(folder_ / "metrics.csv", table_.csv());
   }
 
   /// Adds the version and the time. Warns at most once a minute about lines that are lost.
@@ -123,15 +125,20 @@ class Metrics {
     Record line;
     line.set("v", 1).set("t", rfc3339(time_.now()));
     for (const auto& [key, value] : record.fields()) line.set(key, value);
-    int error = file_.append(to_json(line));
+    std::string trouble;
     {
       const std::lock_guard lock(mutex_);
-      if (table_.add(line) && !write_csv()) error = error ? error : EIO;
+      trouble = append(line);
+      if (!trouble.empty() && !may_warn()) trouble.clear();
     }
-    if (error) warn(error);
+    if (!trouble.empty()) log_warning("{}; {} lines lost", trouble, lost());
   }
 
-  i64 lost() const { return file_.lost(); }
+  /// Lines that could not be written so far.
+  i64 lost() const {
+    const std::lock_guard lock(mutex_);
+    return lost_;
+  }
 
  private:
   static void cut_back(const std::filesystem::path& folder, i64 resume_step) {
@@ -152,34 +159,37 @@ class Metrics {
     std::filesystem::resize_file(path, static_cast<std::uintmax_t>(keep));
   }
 
-  bool write_csv() const {
-    const auto path = folder_ / "metrics.csv", temporary = folder_ / ".metrics.csv.tmp";
-    std::ofstream file(temporary, std::ios::binary);
-    file << table_.csv();
-    file.close();
-    std::error_code error;
-    if (file) std::filesystem::rename(temporary, path, error);
-    if (file && !error) return true;
-    std::filesystem::remove(temporary, error);
-    return false;
+  /// Returns what went wrong, empty if nothing did.
+  std::string append(const Record& line) {
+    std::string trouble;
+    try {
+      file_.append(to_json(line));
+    } catch (const Error& error) {
+      lost_ += 1;
+      trouble = error.what();
+    }
+    try {
+      if (table_.add(line)) write_file_atomic(folder_ / "metrics.csv", table_.csv());
+    } catch (const Error& error) {  // no line is lost: the next epoch writes the whole table again
+      if (trouble.empty()) trouble = error.what();
+    }
+    return trouble;
   }
 
-  void warn(int error) {
+  bool may_warn() {
     const double now = monotonic_seconds();
-    {
-      const std::lock_guard lock(mutex_);
-      if (now < next_warning_) return;
-      next_warning_ = now + 60;
-    }
-    log_warning("cannot write {} ({}); {} lines lost", (folder_ / "metrics.jsonl").string(), std::strerror(error), lost());
+    if (now < next_warning_) return false;
+    next_warning_ = now + 60;
+    return true;
   }
 
   std::filesystem::path folder_;
   LineFile file_;
   SteadyTime time_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   EpochTable table_;
-  double next_warning_ = 0;
+  i64 lost_ = 0;
+  double next_warning_ = -1e300;
 };
 
 namespace detail {
