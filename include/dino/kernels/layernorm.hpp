@@ -37,7 +37,7 @@ template <class T> struct LayerNormBackward {
   const acc_t<T>*mean, *rstd;         // (R) (R)
   i64 rows, cols;
 
-  static i64 blocks(i64 rows) { return (rows + rows_per_block - 1) / rows_per_block; }
+  DINO_SHARED_CODE static i64 blocks(i64 rows) { return (rows + rows_per_block - 1) / rows_per_block; }
   double bytes() const {
     return (3.0 * static_cast<double>(rows) + 3) * static_cast<double>(cols) * sizeof(T) +
            2.0 * static_cast<double>(rows) * sizeof(acc_t<T>);
