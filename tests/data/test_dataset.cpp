@@ -88,6 +88,19 @@ TEST_CASE("dataset: positions outside are refused", "[data]") {
   CHECK_THROWS_WITH(dataset.subset({0, 7}), "dataset: image 7 of 5");
 }
 
+TEST_CASE("dataset: a picture whose bytes do not fit its size is refused by name", "[data]") {
+  struct Torn {
+    i64 size() const { return 1; }
+    Sample get(i64) const {
+      Sample sample{Image(4, 2), 0, "torn.png"};
+      sample.image.pixels.pop_back();
+      return sample;
+    }
+  };
+  CHECK_THROWS_WITH(AnyDataset(Torn{}).get(0),
+                    "torn.png: the picture is 4x2 with 23 bytes, expected 3 bytes per pixel");
+}
+
 TEST_CASE("dataset: a program that needs labels says so", "[data]") {
   CHECK_NOTHROW(require_labels(Rich{}, "k-NN"));
   try {

@@ -87,6 +87,11 @@ class AnyDataset {
     check(i);
     Sample sample = body_->get(i);
     if (sample.name.empty()) sample.name = body_->name(i);
+    const Image& image = sample.image;
+    const bool whole = image.width > 0 && image.height > 0 &&
+                       static_cast<i64>(image.pixels.size()) == 3 * image.width * image.height;
+    require(whole, ErrorKind::data, "{}: the picture is {}x{} with {} bytes, expected 3 bytes per pixel", sample.name,
+            image.width, image.height, image.pixels.size());
     return sample;
   }
 
