@@ -176,9 +176,9 @@ class SyntheticPainter {
 }  // namespace detail
 
 /// Image i of (seed, split) is drawn when asked for: a pure function, so nothing is stored. Label: i mod 10.
-/// Six classes are small shapes scattered over the picture (disk, ring, bar, plus, crescent, triangle), four are patterns
-/// over all of it (stripes, zigzag, rings, grid). Colours, angle, size, place and noise say nothing about the class.
-/// Training and test images come from separate streams. Raw pixels reach about 43 % in k-NN(20) at 32 pixels.
+/// Six classes are small shapes scattered over the picture (disk, ring, bar, plus, crescent, triangle), four are
+/// patterns over all of it (stripes, zigzag, rings, grid). Colours, angle, size, place and noise say
+/// nothing about the class. Training and test images come from separate streams. Raw pixels reach about 43 % in k-NN(20) at 32 pixels.
 class Synthetic {
  public:
   /// Throws Error{usage} unless size >= 1 and 8 <= image_size <= 4096.
