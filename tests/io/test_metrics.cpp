@@ -39,7 +39,8 @@ Record step(i64 n) { return Record("step").set("step", n).set("loss", 9.5 - 0.12
 
 TEST_CASE("metrics: a line has version, time, kind and the fields in the order they were set", "[io]") {
   Folder folder;
-  Metrics(folder.path).write(Record("step").set("step", 812).set("epoch", 0.649).set("loss", 9.8712f).set("mem", 18.2e9));
+  Metrics(folder.path)
+      .write(Record("step").set("step", 812).set("epoch", 0.649).set("loss", 9.8712f).set("mem", 18.2e9));
   const std::string line = folder.read("metrics.jsonl");
   REQUIRE(line.size() > 60);
   CHECK(line.substr(0, 12) == R"({"v":1,"t":")");
@@ -64,8 +65,8 @@ TEST_CASE("metrics: NaN and infinity are null, named, and NaN again when read", 
 
 TEST_CASE("metrics: what is read equals what was written", "[io]") {
   Folder folder;
-  const auto record = Record("event").set("step", i64{1} << 62).set("what", "start")
-                          .set("detail", "a \"b\" \\ \n\t\x01 \xc3\xa9");
+  const auto record =
+      Record("event").set("step", i64{1} << 62).set("what", "start").set("detail", "a \"b\" \\ \n\t\x01 \xc3\xa9");
   Metrics(folder.path).write(Record(record).set("ok", true).set("x", 1e-300));
   const auto records = read_metrics(folder.path / "metrics.jsonl");
   REQUIRE(records.size() == 1);

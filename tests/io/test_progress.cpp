@@ -117,8 +117,9 @@ TEST_CASE("progress: a note stands above the line, which is drawn again", "[io]"
   progress.update({.step = 1, .loss = 2});
   screen.text.clear();
   progress.note("  + checkpoint step_0000000001 verified");
-  CHECK(screen.text == "\r\x1b[K  + checkpoint step_0000000001 verified\n\r\x1b[K"
-                       "epoch 1/1 [=====>              ] 25%  step 1  loss 2.000  1.0 img/s  ETA 3s");
+  CHECK(screen.text ==
+        "\r\x1b[K  + checkpoint step_0000000001 verified\n\r\x1b[K"
+        "epoch 1/1 [=====>              ] 25%  step 1  loss 2.000  1.0 img/s  ETA 3s");
   REQUIRE(screen.log.size() == 3);
   CHECK(screen.log[2] == "  + checkpoint step_0000000001 verified");
 }

@@ -14,7 +14,10 @@ TEST_CASE("record: setting a field again replaces it in place", "[io]") {
 }
 
 TEST_CASE("record: bytes that are not UTF-8 are replaced", "[io]") {
-  CHECK(clean_utf8("a\xff" "b\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80") == "a\xef\xbf\xbd" "b\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
+  CHECK(clean_utf8("a\xff"
+                   "b\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80") ==
+        "a\xef\xbf\xbd"
+        "b\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
   CHECK(clean_utf8("\xc0\xaf\xed\xa0\x80\xf4\x90\x80\x80") == [] {
     std::string all;
     for (int i = 0; i < 9; ++i) all += "\xef\xbf\xbd";
@@ -34,5 +37,6 @@ TEST_CASE("record: numbers print as the shortest text that reads back", "[io]") 
 }
 
 TEST_CASE("record: an object for people has one field per line", "[io]") {
-  CHECK(to_json(Record().set("a", 1).set("b", 0.0 / 0.0), ",\n  ") == "{\"a\": 1,\n  \"b\": null,\n  \"nonfinite\":[\"b\"]}");
+  CHECK(to_json(Record().set("a", 1).set("b", 0.0 / 0.0), ",\n  ") ==
+        "{\"a\": 1,\n  \"b\": null,\n  \"nonfinite\":[\"b\"]}");
 }

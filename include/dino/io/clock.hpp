@@ -50,7 +50,8 @@ inline std::string rfc3339(i64 seconds) { return detail::utc(seconds, "%Y-%m-%dT
 /// "20260123T214005Z": the same without characters that trouble file names.
 inline std::string file_time(i64 seconds) { return detail::utc(seconds, "%Y%m%dT%H%M%SZ"); }
 
-/// "45s", "10m 44s", "11h 20m", "1d 03:12". Rounded to whole seconds; "--" when negative, not finite or above 10,000 days.
+/// "45s", "10m 44s", "11h 20m", "1d 03:12". Rounded to whole seconds; "--" when negative, not finite or above 10,000
+/// days.
 inline std::string format_duration(double seconds) {
   if (!(seconds >= 0 && seconds < 864e6)) return "--";
   const i64 s = std::llround(seconds);

@@ -15,12 +15,12 @@
 namespace dino::inline DINO_ABI {
 
 /// The fields of a JSON document of any depth, in the order of the file: {"optim": {"lr": 1}} has the field "optim.lr".
-/// A list without objects is one field, its text; null is NaN. Empty when the text is not a JSON object, or is nested more
-/// than 8 deep. The list "nonfinite" of a metrics line is left out: its fields are null, and so NaN, already.
+/// A list without objects is one field, its text; null is NaN. Empty when the text is not a JSON object, or is nested
+/// more than 8 deep. The list "nonfinite" of a metrics line is left out: its fields are null, and so NaN, already.
 std::optional<Record> parse_record(std::string_view json);
 
-/// Calls visit(record, begin, end) for each line of the file that is a JSON object; [begin, end) are its bytes, line feed
-/// included. Other lines, such as a last one cut by a kill, are passed over. Returns the bytes of complete lines.
+/// Calls visit(record, begin, end) for each line of the file that is a JSON object; [begin, end) are its bytes, line
+/// feed included. Other lines, such as a last one cut by a kill, are passed over. Returns the bytes of complete lines.
 template <class Visit> i64 scan_records(const std::filesystem::path& path, Visit&& visit) {
   std::ifstream file(path, std::ios::binary);
   std::string line;
@@ -42,8 +42,8 @@ inline std::vector<Record> read_metrics(const std::filesystem::path& path) {
   return records;
 }
 
-/// One row per epoch record, with the results of the same step beside it: an eval named "knn" with k = 20 adds the columns
-/// knn_20_top1 and so on.
+/// One row per epoch record, with the results of the same step beside it: an eval named "knn" with k = 20 adds the
+/// columns knn_20_top1 and so on.
 class EpochTable {
  public:
   /// Takes epoch and eval records; returns whether the table has changed.
@@ -111,8 +111,8 @@ class EpochTable {
 /// the run.
 class Metrics {
  public:
-  /// Opens folder/metrics.jsonl. What stands there after resume_step, and a last line that is not complete, moves to the end
-  /// of metrics.jsonl.bak; metrics.csv is made again. Throws (resources) when the folder cannot be written.
+  /// Opens folder/metrics.jsonl. What stands there after resume_step, and a last line that is not complete, moves to
+  /// the end of metrics.jsonl.bak; metrics.csv is made again. Throws (resources) when the folder cannot be written.
   explicit Metrics(const std::filesystem::path& folder, i64 resume_step = 0)
       : folder_(folder), file_((cut_back(folder, resume_step), folder / "metrics.jsonl")) {
     const auto path = folder_ / "metrics.jsonl";

@@ -20,14 +20,14 @@ namespace dino::inline DINO_ABI {
 /// The length of a run. Epochs and steps count from 1, "done" from 0.
 struct ProgressPlan {
   i64 epochs = 1, steps_per_epoch = 1, samples_per_step = 1;
-  i64 first_step = 0;                                        // updates done before this start
-  i64 last_step = 0;                                         // 0: epochs * steps_per_epoch
-  double ln_k = std::numeric_limits<double>::quiet_NaN();    // the loss of a uniform output; NaN: not shown
+  i64 first_step = 0;                                      // updates done before this start
+  i64 last_step = 0;                                       // 0: epochs * steps_per_epoch
+  double ln_k = std::numeric_limits<double>::quiet_NaN();  // the loss of a uniform output; NaN: not shown
 };
 
 /// One update. A number that is not finite is left out of the line, a loss is shown as "--".
 struct ProgressState {
-  i64 step = 0;                                              // updates done
+  i64 step = 0;  // updates done
   double loss = std::numeric_limits<double>::quiet_NaN();
   double lr = std::numeric_limits<double>::quiet_NaN();
   double data_wait = std::numeric_limits<double>::quiet_NaN();  // fraction of the time
@@ -35,14 +35,15 @@ struct ProgressState {
 
 struct ProgressOutput {
   bool terminal = false, colour = false;
-  i64 log_every = 50;                                        // steps per plain line; 0: only the ends of epochs
-  std::function<i64()> width = [] { return i64{80}; };       // columns of the terminal
+  i64 log_every = 50;                                   // steps per plain line; 0: only the ends of epochs
+  std::function<i64()> width = [] { return i64{80}; };  // columns of the terminal
   std::function<double()> clock = monotonic_seconds;
-  std::function<void(std::string_view)> out = {};            // what the terminal is sent
-  std::function<void(std::string_view)> log = {};            // whole lines without control codes, for train.log
+  std::function<void(std::string_view)> out = {};  // what the terminal is sent
+  std::function<void(std::string_view)> log = {};  // whole lines without control codes, for train.log
 };
 
-/// Standard error as it is: a terminal or not, its width, and whether colour is wanted (NO_COLOR unset and TERM not dumb).
+/// Standard error as it is: a terminal or not, its width, and whether colour is wanted (NO_COLOR unset and TERM not
+/// dumb).
 inline ProgressOutput standard_error() {
   const char* const term = std::getenv("TERM");
   const char* const no_colour = std::getenv("NO_COLOR");
@@ -91,9 +92,10 @@ inline std::string format_rate(double rate) {
 }
 
 /// Shows a run. Lines of several threads do not mix.
-///     epoch   1/100 [=========>          ] 47%  step 588  loss 10.412 (ln K 11.09)  lr 9.4e-05  3,120 img/s  wait 3%  ETA 11h 20m
-/// The line never wraps: where the terminal is narrow, what matters least is left out. The time left is the samples left over
-/// their moving rate. A finished epoch stays on the screen.
+///     epoch   1/100 [=========>          ] 47%  step 588  loss 10.412 (ln K 11.09)  lr 9.4e-05  3,120 img/s  wait 3%
+///     ETA 11h 20m
+/// The line never wraps: where the terminal is narrow, what matters least is left out. The time left is the samples
+/// left over their moving rate. A finished epoch stays on the screen.
 class Progress {
  public:
   Progress(const ProgressPlan& plan, ProgressOutput output)
@@ -166,8 +168,10 @@ class Progress {
   }
 
   std::string painted(std::string_view text) const {
-    const char* const colour = !output_.colour ? "" : text.starts_with("  ! ") ? "\x1b[33m"
-                               : text.starts_with("  + ") ? "\x1b[32m" : "";
+    const char* const colour = !output_.colour            ? ""
+                               : text.starts_with("  ! ") ? "\x1b[33m"
+                               : text.starts_with("  + ") ? "\x1b[32m"
+                                                          : "";
     return *colour ? colour + std::string(text) + "\x1b[0m" : std::string(text);
   }
 
@@ -187,7 +191,8 @@ class Progress {
   i64 epoch() const { return std::clamp((state_.step - 1) / plan_.steps_per_epoch + 1, i64{1}, plan_.epochs); }
 
   static std::string bar(double fraction, i64 width) {
-    const auto filled = static_cast<size_t>(std::clamp(static_cast<i64>(fraction * static_cast<double>(width)), i64{0}, width));
+    const auto filled =
+        static_cast<size_t>(std::clamp(static_cast<i64>(fraction * static_cast<double>(width)), i64{0}, width));
     std::string text(static_cast<size_t>(width), ' ');
     std::fill_n(text.begin(), filled, '=');
     if (filled < text.size()) text[filled] = '>';

@@ -93,9 +93,7 @@ class Record {
   explicit Record(std::string_view kind) { set("kind", kind); }
 
   /// Adds the field, or replaces its value where it stands.
-  template <class V> Record& set(std::string_view key, const V& value) {
-    return put(key, convert(value));
-  }
+  template <class V> Record& set(std::string_view key, const V& value) { return put(key, convert(value)); }
 
   const std::vector<Field>& fields() const { return fields_; }
   bool has(std::string_view key) const { return find(key) != nullptr; }
@@ -160,8 +158,8 @@ class Record {
   std::vector<Field> fields_;
 };
 
-/// One JSON object. JSON has no NaN and no infinity: such a value becomes null, and the list "nonfinite" at the end names
-/// it. separator stands between the fields: "," for a line, ",\n  " for a file that people read.
+/// One JSON object. JSON has no NaN and no infinity: such a value becomes null, and the list "nonfinite" at the end
+/// names it. separator stands between the fields: "," for a line, ",\n  " for a file that people read.
 inline std::string to_json(const Record& record, std::string_view separator = ",") {
   std::string body, nonfinite;
   for (const auto& [key, value] : record.fields()) {
@@ -172,7 +170,8 @@ inline std::string to_json(const Record& record, std::string_view separator = ",
       body += "null";
       nonfinite += (nonfinite.empty() ? "" : ",") + json_text(key);
     } else {
-      body += std::holds_alternative<std::string>(value) ? json_text(std::get<std::string>(value)) : Record::value_text(value);
+      body += std::holds_alternative<std::string>(value) ? json_text(std::get<std::string>(value))
+                                                         : Record::value_text(value);
     }
   }
   if (!nonfinite.empty()) body += std::string(separator) + "\"nonfinite\":[" + nonfinite + "]";

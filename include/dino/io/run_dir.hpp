@@ -15,17 +15,17 @@ namespace dino::inline DINO_ABI {
 
 /// Which folder a program wants.
 struct RunRequest {
-  std::string program = "pretrain";              // runs/<program>/<backbone>/version_N
-  std::string backbone = {};                     // vit-s-16
+  std::string program = "pretrain";  // runs/<program>/<backbone>/version_N
+  std::string backbone = {};         // vit-s-16
   std::filesystem::path root = "runs";
-  std::filesystem::path out = {};                // --out; empty: by program, backbone and version
-  std::optional<i64> version = {};               // experiment_num; absent: the next free one
-  bool resume = true;                            // false: an existing run is refused
-  bool overwrite = false;                        // an existing folder is renamed, never deleted
+  std::filesystem::path out = {};   // --out; empty: by program, backbone and version
+  std::optional<i64> version = {};  // experiment_num; absent: the next free one
+  bool resume = true;               // false: an existing run is refused
+  bool overwrite = false;           // an existing folder is renamed, never deleted
 };
 
-/// The text without escape sequences and control characters; what follows a carriage return replaces what stood before it,
-/// as on a terminal.
+/// The text without escape sequences and control characters; what follows a carriage return replaces what stood before
+/// it, as on a terminal.
 inline std::string strip_control_codes(std::string_view text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -112,16 +112,22 @@ inline Record environment() {
   constexpr bool asserts = true;
 #endif
   return Record()
-      .set("dino", DINO_VERSION).set("compiler", compiler_name()).set("optimized", optimized).set("asserts", asserts)
-      .set("simd", simd_level()).set("cpu", cpu_model()).set("cores", std::thread::hardware_concurrency())
+      .set("dino", DINO_VERSION)
+      .set("compiler", compiler_name())
+      .set("optimized", optimized)
+      .set("asserts", asserts)
+      .set("simd", simd_level())
+      .set("cpu", cpu_model())
+      .set("cores", std::thread::hardware_concurrency())
       .set("system", known ? str("{} {} {}", system.sysname, system.release, system.machine) : "unknown")
       .set("host", known ? system.nodename : "unknown");
 }
 
 /// The folder of one run, locked while this object lives.
 ///     RunDir run({.backbone = "vit-s-16"});   run.write_config(text);   run.log("epoch 1 ...");
-/// An existing folder is taken when it is empty, or when it holds a run (config.json) and resuming is allowed. Everything
-/// else is refused (usage), in use or not writable (resources). overwrite renames what is there to <name>.old-<time>.
+/// An existing folder is taken when it is empty, or when it holds a run (config.json) and resuming is allowed.
+/// Everything else is refused (usage), in use or not writable (resources). overwrite renames what is there to
+/// <name>.old-<time>.
 class RunDir {
  public:
   explicit RunDir(const RunRequest& request) : path_(choose(request)), lock_(take(path_, request)) {
@@ -238,9 +244,10 @@ class RunDir {
     const std::string stranger = run ? "" : find_stranger(path);
     if (stranger.empty() && !run) return lock;
     if (request.overwrite) return move_away(path), FolderLock(path);
-    require(stranger.empty(), ErrorKind::usage,
-            "{} exists and is not a run that can be resumed (it holds {}). Use another --out, or --overwrite to rename it",
-            path.string(), stranger);
+    require(
+        stranger.empty(), ErrorKind::usage,
+        "{} exists and is not a run that can be resumed (it holds {}). Use another --out, or --overwrite to rename it",
+        path.string(), stranger);
     require(request.resume, ErrorKind::usage,
             "{} holds a run already. Use --resume auto to continue it, another --out, or --overwrite to rename it",
             path.string());
