@@ -34,6 +34,15 @@ template <class T> struct Sum {
   double bytes() const { return static_cast<double>(n) * sizeof(T); }
 };
 
+/// y_i = factor * value[0] for all i: the gradient of a sum.
+template <class T> struct Spread {
+  Target<T> y;             // (n)
+  const acc_t<T>* value;   // (1)
+  i64 n;
+  acc_t<T> factor;
+  double bytes() const { return static_cast<double>(n) * sizeof(T); }
+};
+
 }  // namespace dino::inline DINO_ABI::kernels
 
 #if !(DINO_SPLIT && defined(__CUDACC__))

@@ -40,4 +40,11 @@ template <class T> void launch(Context<Cpu>& ctx, const Sum<T>& a) {
   a.out.put(0, a.factor * total);
 }
 
+template <class T> void launch(Context<Cpu>& ctx, const Spread<T>& a) {
+  const T value = a.factor * *a.value;
+  parallel_ranges(ctx, a.n, 1 << 14, [&](i64 begin, i64 end) {
+    for (i64 i = begin; i < end; ++i) a.y.put(i, value);
+  });
+}
+
 }  // namespace dino::inline DINO_ABI::kernels
