@@ -1,0 +1,129 @@
+// Vision transformer over groups of crops of any size, as one packed pass.
+#pragma once
+
+#include <dino/nn/block.hpp>
+#include <dino/ops/gather.hpp>
+#include <dino/ops/patchify.hpp>
+#include <dino/ops/tokens.hpp>
+
+#include <cmath>
+#include <string>
+
+namespace dino::inline DINO_ABI {
+
+/// Sizes of a vision transformer. The stored position grid is image_size / patch_size, square.
+struct VitConfig {
+  i64 image_size = 224, patch_size = 16;
+  i64 dim = 384, depth = 12, heads = 6;
+  double mlp_ratio = 4;
+  double drop_path = 0;    // rate of the last block; block i has rate * i / (depth - 1), so block 0 never drops
+  double init_std = 0.02;  // of every linear weight in the blocks
+
+  i64 grid() const { return image_size / patch_size; }
+  i64 hidden() const { return static_cast<i64>(std::lround(static_cast<double>(dim) * mlp_ratio)); }
+};
+
+inline VitConfig vit_tiny(i64 patch) { return {.patch_size = patch, .dim = 192, .heads = 3}; }
+inline VitConfig vit_small(i64 patch) { return {.patch_size = patch, .dim = 384, .heads = 6}; }
+inline VitConfig vit_base(i64 patch) { return {.patch_size = patch, .dim = 768, .heads = 12}; }
+
+namespace nn {
+
+/// The ViT of the reference (Dosovitskiy et al. 2021; vision_transformer.py): pre-norm blocks, class token, learned positions,
+/// resampled for every grid that differs from the stored one. Parameter names are those of torch hub and timm.
+template <class T, class D> struct VisionTransformer {
+  VitConfig config;
+  Parameter<T, D> cls_token, pos_embed, patch_weight, patch_bias;
+  std::vector<Block<T, D>> blocks;
+  LayerNorm<T, D> norm;
+
+  VisionTransformer(const Scope<T, D>& s, const VitConfig& c)
+      : config(check(c)),
+        cls_token(s.param("cls_token", {1, 1, c.dim}, normal_init(0.02))),
+        pos_embed(s.param("pos_embed", {1, 1 + c.grid() * c.grid(), c.dim}, normal_init(0.02))),
+        patch_weight(s.param("patch_embed.proj.weight", {c.dim, 3, c.patch_size, c.patch_size}, patch_init(c))),
+        patch_bias(s.param("patch_embed.proj.bias", {c.dim}, patch_init(c))),
+        blocks(make_blocks(s / "blocks", c)),
+        norm(s / "norm", c.dim) {}
+
+  i64 dim() const { return config.dim; }
+
+  /// How the tokens of these groups (B_g,3,H_g,W_g) lie in the packed matrix.
+  template <class X> Segments layout(const std::vector<X>& groups) const {
+    Segments segments;
+    for (const auto& x : groups) {
+      require(x.shape().rank() == 4 && x.shape()[1] == 3, "vit: images are {}, expected (B,3,H,W)", x);
+      const i64 h = x.shape()[2] / config.patch_size, w = x.shape()[3] / config.patch_size;
+      segments.add(x.shape()[0], 1 + h * w, h, w);
+    }
+    return segments;
+  }
+
+  /// The tokens after all blocks, before the final norm.  groups: (B_g,3,H_g,W_g).  Returns (R,C), rows as layout() says.
+  template <class X> X trunk(const std::vector<X>& groups, const Segments& segments) const {
+    X x = embed(groups, segments);
+    for (const auto& block : blocks) x = block(x, segments);                                                   // (R,C)
+    return x;
+  }
+
+  /// One feature row per image, group after group: the class token after the final norm, (sum B_g, C).
+  template <class X> X operator()(const std::vector<X>& groups) const {
+    const auto segments = layout(groups);
+    return norm(class_rows(trunk(groups, segments), segments));
+  }
+  template <class X> X operator()(const X& images) const { return (*this)(std::vector<X>{images}); }
+
+  /// All tokens after the final norm, (R,C).
+  template <class X> X all_tokens(const std::vector<X>& groups) const { return norm(trunk(groups, layout(groups))); }
+
+  /// What the class token of each image looks at in the last block: (B,H,N).  images: (B,3,H,W).
+  Tensor<acc_t<T>, D> last_attention(const Tensor<T, D>& images) const {
+    const std::vector<Tensor<T, D>> groups{images};
+    const auto segments = layout(groups);
+    auto x = embed(groups, segments);
+    for (size_t i = 0; i + 1 < blocks.size(); ++i) x = blocks[i](x, segments);
+    const auto& last = blocks.back();
+    return class_attention(last.attn.qkv(last.norm1(x)), config.heads, segments);
+  }
+
+ private:
+  static const VitConfig& check(const VitConfig& c) {
+    require(c.patch_size >= 1 && c.image_size >= c.patch_size && c.image_size % c.patch_size == 0, ErrorKind::usage,
+            "vit: image_size {} must be a multiple of patch_size {}", c.image_size, c.patch_size);
+    require(c.heads >= 1 && c.dim >= 1 && c.dim % c.heads == 0, ErrorKind::usage,
+            "vit: embed_dim {} must be a multiple of num_heads {}", c.dim, c.heads);
+    require(c.depth >= 1 && c.mlp_ratio > 0, ErrorKind::usage, "vit: depth {} and mlp_ratio {} must be positive", c.depth,
+            c.mlp_ratio);
+    return c;
+  }
+  static Init patch_init(const VitConfig& c) {
+    return uniform_init(1 / std::sqrt(3.0 * static_cast<double>(c.patch_size * c.patch_size)));
+  }
+  static std::vector<Block<T, D>> make_blocks(const Scope<T, D>& s, const VitConfig& c) {
+    std::vector<Block<T, D>> list;
+    list.reserve(static_cast<size_t>(c.depth));
+    for (i64 i = 0; i < c.depth; ++i) {
+      const double rate = c.depth == 1 ? 0 : c.drop_path * static_cast<double>(i) / static_cast<double>(c.depth - 1);
+      list.push_back(Block<T, D>(s / i, c.dim, c.heads, c.hidden(), rate, c.init_std));
+    }
+    return list;
+  }
+  template <class X> X embed(const std::vector<X>& groups, const Segments& segments) const {
+    const auto patches = patchify(groups, config.patch_size);                                                  // (P,3pp)
+    return tokens(linear(patches, patch_matrix(), patch_bias), cls_token, pos_embed, segments);                // (R,C)
+  }
+
+  /// The convolution weight (C,3,p,p) seen as the matrix (C,3pp) of a linear layer.
+  struct MatrixView {
+    const Parameter<T, D>& weight;
+    Tensor<T, D> value() const {
+      const auto w = weight.value();
+      return w.reshape({w.shape()[0], w.numel() / w.shape()[0]});
+    }
+    Sink<D> sink() const { return weight.sink(); }
+  };
+  MatrixView patch_matrix() const { return {patch_weight}; }
+};
+
+}  // namespace nn
+}  // namespace dino::inline DINO_ABI
