@@ -24,10 +24,9 @@ struct ParamSegment {
 };
 
 /// A tensor that is saved with a model but neither optimised nor averaged (running statistics).
-template <class D> struct BufferSegment {
+template <class T, class D> struct BufferSegment {
   std::string name;
-  double value = 0;
-  Tensor<float, D> tensor;
+  Tensor<acc_t<T>, D> tensor;
 };
 
 /// Where batch norm takes its statistics.
@@ -82,7 +81,7 @@ template <class T, class D> class ParamStore {
     return {*this, static_cast<i64>(segments_.size()) - 1};
   }
   i64 add_buffer(const std::string& name, const Shape& shape, double value) {
-    buffers_.push_back({name, value, full<float>(*ctx_, shape, static_cast<float>(value))});
+    buffers_.push_back({name, full<acc_t<T>>(*ctx_, shape, static_cast<acc_t<T>>(value))});
     return static_cast<i64>(buffers_.size()) - 1;
   }
 
@@ -106,7 +105,7 @@ template <class T, class D> class ParamStore {
     launch(*ctx_, kernels::CopyRows<T>{.y = values_.data(), .x = {other.values_.data(), 1, total_, total_}});
     for (size_t i = 0; i < buffers_.size(); ++i) {
       const i64 n = buffers_[i].tensor.numel();
-      launch(*ctx_, kernels::CopyRows<float>{.y = buffers_[i].tensor.data(),
+      launch(*ctx_, kernels::CopyRows<acc_t<T>>{.y = buffers_[i].tensor.data(),
                                              .x = {other.buffers_[i].tensor.data(), 1, n, n}});
     }
   }
@@ -119,8 +118,8 @@ template <class T, class D> class ParamStore {
   }
   const std::vector<ParamSegment>& segments() const { return segments_; }
   std::vector<ParamSegment>& segments() { return segments_; }
-  std::vector<BufferSegment<D>>& buffers() { return buffers_; }
-  const std::vector<BufferSegment<D>>& buffers() const { return buffers_; }
+  std::vector<BufferSegment<T, D>>& buffers() { return buffers_; }
+  const std::vector<BufferSegment<T, D>>& buffers() const { return buffers_; }
   const Tensor<T, D>& values() const { return values_; }
   /// The flat gradient buffer; defined once a gradient has been asked for.
   const Tensor<acc_t<T>, D>& grads() const { return grads_; }
@@ -167,7 +166,7 @@ template <class T, class D> class ParamStore {
 
   Context<D>* ctx_;
   std::vector<ParamSegment> segments_;
-  std::vector<BufferSegment<D>> buffers_;
+  std::vector<BufferSegment<T, D>> buffers_;
   std::unordered_map<std::string, size_t> index_;
   i64 total_ = 0;
   Tensor<T, D> values_;
