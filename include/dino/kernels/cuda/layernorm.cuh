@@ -8,7 +8,9 @@ namespace dino::inline DINO_ABI::kernels {
 
 namespace detail {
 
-inline constexpr int layernorm_warps = 8;             // of a block
+inline constexpr int layernorm_warps = 8;  // of a block
+inline constexpr int layernorm_threads = layernorm_warps * warp_size;
+inline constexpr int layernorm_sum_threads = warp_size * warp_size;
 inline constexpr i64 layernorm_register_cols = 1024;  // 32 values per lane: wider rows are read again in each pass
 
 /// Calls f(p, c) for each pack of this lane inside a row of `cols` values; c is its first column.
@@ -21,8 +23,7 @@ template <int packs, int width, class F> DINO_DEVICE void each_pack(int cols, F&
 }
 
 /// The row is read once, in packs, and stays in registers: `values` per lane, 32 * values >= cols.
-template <class T, int values>
-DINO_GLOBAL void DINO_LAUNCH_BOUNDS(layernorm_warps* warp_size)
+template <class T, int values> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(layernorm_threads)
     layernorm_forward_in_registers(const __grid_constant__ LayerNormForward<T> a) {
   constexpr int width = pack_width<T>, packs = values / width;
   const i64 r = global_warp();
@@ -58,8 +59,7 @@ DINO_GLOBAL void DINO_LAUNCH_BOUNDS(layernorm_warps* warp_size)
 }
 
 /// Any width and alignment: three passes over the row, of which the last two find it in the cache.
-template <class T>
-DINO_GLOBAL void DINO_LAUNCH_BOUNDS(layernorm_warps* warp_size)
+template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(layernorm_threads)
     layernorm_forward_any_width(const __grid_constant__ LayerNormForward<T> a) {
   const i64 r = global_warp();
   if (r >= a.rows) return;  // a whole warp; there is no block barrier here
@@ -90,7 +90,7 @@ DINO_DEVICE void layernorm_sum_warps(const LayerNormBackward<T>& a, const float 
     for (int i = 0; i < width; ++i) part[warp()][c + i] = sums[p][i];
   });
   sync_block();
-  for (int c = block_thread(); c < cols; c += layernorm_warps * warp_size) {
+  for (int c = block_thread(); c < cols; c += layernorm_threads) {
     float sum = 0;
     for (int w = 0; w < layernorm_warps; ++w) sum += part[w][c];
     to[c] = sum;
@@ -99,8 +99,7 @@ DINO_DEVICE void layernorm_sum_warps(const LayerNormBackward<T>& a, const float 
 
 /// dx and the first stage of dgamma and dbeta together, so that dy and x are read once. One block of threads per block
 /// of rows; dy and x stay in registers as stored, which for bf16 takes half the registers of their float values.
-template <class T, int values>
-DINO_GLOBAL void DINO_LAUNCH_BOUNDS(layernorm_warps* warp_size)
+template <class T, int values> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(layernorm_threads)
     layernorm_backward_in_registers(const __grid_constant__ LayerNormBackward<T> a) {
   constexpr int width = pack_width<T>, packs = values / width;
   const int cols = static_cast<int>(a.cols);
@@ -147,8 +146,7 @@ DINO_GLOBAL void DINO_LAUNCH_BOUNDS(layernorm_warps* warp_size)
 }
 
 /// dx for any width and alignment: one warp per row.
-template <class T>
-DINO_GLOBAL void DINO_LAUNCH_BOUNDS(layernorm_warps* warp_size)
+template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(layernorm_threads)
     layernorm_backward_dx_any_width(const __grid_constant__ LayerNormBackward<T> a) {
   const i64 r = global_warp();
   if (r >= a.rows) return;  // a whole warp; there is no block barrier here
@@ -169,10 +167,9 @@ DINO_GLOBAL void DINO_LAUNCH_BOUNDS(layernorm_warps* warp_size)
 }
 
 /// The first stage of dgamma and dbeta for any width: block (b, k) sums block b of rows, a thread to each column.
-template <class T>
-DINO_GLOBAL void DINO_LAUNCH_BOUNDS(layernorm_warps* warp_size)
+template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(layernorm_threads)
     layernorm_backward_partial_any_width(const __grid_constant__ LayerNormBackward<T> a) {
-  const i64 c = static_cast<i64>(blockIdx.y) * (layernorm_warps * warp_size) + block_thread();
+  const i64 c = static_cast<i64>(blockIdx.y) * layernorm_threads + block_thread();
   if (c >= a.cols) return;  // there is no block barrier here
   const i64 block = blockIdx.x, first = block * a.rows_per_block;
   const i64 end = first + a.rows_per_block < a.rows ? first + a.rows_per_block : a.rows;
@@ -188,8 +185,7 @@ DINO_GLOBAL void DINO_LAUNCH_BOUNDS(layernorm_warps* warp_size)
 
 /// The second stage: a block sums 32 columns of dgamma (y = 0) or dbeta (y = 1). Warp w adds the blocks of rows
 /// w, w + 32, ..., then the first warp adds the warps: a fixed order.
-template <class T>
-DINO_GLOBAL void DINO_LAUNCH_BOUNDS(warp_size* warp_size)
+template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(layernorm_sum_threads)
     layernorm_backward_sum(const __grid_constant__ LayerNormBackward<T> a) {
   DINO_SHARED(part, float[warp_size][warp_size]);
   const Target<float> target = blockIdx.y == 0 ? a.dgamma : a.dbeta;
@@ -229,7 +225,7 @@ template <class T> void launch(Context<Cuda>& ctx, const LayerNormBackward<T>& a
   const bool sums = a.dgamma || a.dbeta;
   if (!a.dx && !sums) return;
   require(!sums || a.partial, "layernorm backward: dgamma or dbeta is wanted, partial is null");
-  constexpr i64 block = detail::layernorm_warps * warp_size;
+  constexpr i64 block = detail::layernorm_threads;
   const LaunchConfig config{.grid = {a.blocks(a.rows)}, .block = {block}};
   if (a.cols > detail::layernorm_register_cols || !rows_take_packs<T>(a.cols, a.dx.ptr, a.dy, a.x, a.gamma)) {
     const LaunchConfig columns{.grid = {a.blocks(a.rows), (a.cols + block - 1) / block}, .block = {block}};
@@ -243,7 +239,8 @@ template <class T> void launch(Context<Cuda>& ctx, const LayerNormBackward<T>& a
     ctx.launch(detail::layernorm_backward_in_registers<T, 32>, config, a);
   }
   if (!sums) return;
-  const LaunchConfig final_sum{.grid = {(a.cols + warp_size - 1) / warp_size, 2}, .block = {warp_size * warp_size}};
+  const LaunchConfig final_sum{.grid = {(a.cols + warp_size - 1) / warp_size, 2},
+                               .block = {detail::layernorm_sum_threads}};
   ctx.launch(detail::layernorm_backward_sum<T>, final_sum, a);
 }
 
