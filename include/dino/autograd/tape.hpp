@@ -3,6 +3,7 @@
 
 #include <dino/autograd/grad.hpp>
 #include <dino/base/philox.hpp>
+#include <dino/base/segments.hpp>
 
 #include <deque>
 #include <vector>
@@ -41,7 +42,7 @@ template <class D> class Record {
 template <class D> class Tape {
  public:
   /// rng: the key from which stochastic ops of this pass derive theirs (seed and step of the run).
-  explicit Tape(Context<D>& ctx, RngKey rng = {}) : ctx_(&ctx), rng_(rng) {}
+  explicit Tape(Context<D>& ctx, RngKey rng = {}, BatchWindow window = {}) : ctx_(&ctx), rng_(rng), window_(window) {}
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
@@ -87,6 +88,7 @@ template <class D> class Tape {
 
   /// The key of the next stochastic op of this pass.
   RngKey next_key() { return RngKey(rng_.key, stochastic_ops_++); }
+  const BatchWindow& window() const { return window_; }
 
   i64 records() const { return static_cast<i64>(records_.size()); }
 
@@ -94,9 +96,14 @@ template <class D> class Tape {
   struct RandomState {
     RngKey key;
     u64 ops;
+    BatchWindow window;
   };
-  RandomState random_state() const { return {rng_, stochastic_ops_}; }
-  void set_random_state(const RandomState& state) { rng_ = state.key, stochastic_ops_ = state.ops; }
+  RandomState random_state() const { return {rng_, stochastic_ops_, window_}; }
+  void set_random_state(const RandomState& state) {
+    rng_ = state.key;
+    stochastic_ops_ = state.ops;
+    window_ = state.window;
+  }
   bool discards() const { return discards_; }
   void set_discards(bool discards) { discards_ = discards; }
 
@@ -123,6 +130,7 @@ template <class D> class Tape {
   Context<D>* ctx_;
   RngKey rng_;
   u64 stochastic_ops_ = 0;
+  BatchWindow window_;
   bool discards_ = false, replayed_ = false;
   std::deque<GradSlot<D>> slots_;  // a deque: sinks point into it while it grows
   std::vector<std::unique_ptr<Record<D>>> records_;

@@ -26,14 +26,15 @@ template <class T> struct AssembleTokensBackward {
   double bytes() const { return 2.0 * static_cast<double>(images * (n + 1) * cols) * sizeof(T); }
 };
 
-/// out = x * keep(image) / (1 - rate): all rows of an image share one draw, u >= rate keeps it. Image numbers count through
-/// all groups. u is uniform(key, first_image + image).
+/// out = x * keep(image) / (1 - rate): all rows of an image share one draw, u >= rate keeps it, u = uniform(key, number).
+/// Images are numbered through all groups, as they stand in the full batch (BatchWindow).
 template <class T> struct DropPath {
   Target<T> out;             // (R,C)
   const T* x;                // (R,C)
   const Segments* segments;
   i64 cols;
   RngKey key;
+  BatchWindow window;
   double rate;
   double bytes() const { return 2.0 * static_cast<double>(segments->rows() * cols) * sizeof(T); }
 };

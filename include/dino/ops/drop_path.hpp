@@ -13,6 +13,7 @@ template <class T, class D> struct DropPath {
     double rate;
     Segments segments;
     RngKey key;
+    BatchWindow window;
   };
   using Saved = Attr;
 
@@ -29,7 +30,7 @@ template <class T, class D> struct DropPath {
  private:
   static void run(Context<D>& ctx, const Attr& at, const Target<T>& out, const Tensor<T, D>& x) {
     launch(ctx, kernels::DropPath<T>{.out = out, .x = x.data(), .segments = &at.segments, .cols = x.cols(),
-                                     .key = at.key, .rate = at.rate});
+                                     .key = at.key, .window = at.window, .rate = at.rate});
   }
 };
 
@@ -42,7 +43,7 @@ template <class T, class D> Tensor<T, D> drop_path(const Tensor<T, D>& x, double
 template <class T, class D> Var<T, D> drop_path(const Var<T, D>& x, double rate, const Segments& segments) {
   require(rate >= 0 && rate < 1, "drop_path: rate {} is outside [0, 1)", rate);
   if (rate == 0) return x;
-  return apply<ops::DropPath<T, D>>({rate, segments, x.tape->next_key()}, x);
+  return apply<ops::DropPath<T, D>>({rate, segments, x.tape->next_key(), x.tape->window()}, x);
 }
 
 }  // namespace dino::inline DINO_ABI

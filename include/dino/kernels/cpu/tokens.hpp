@@ -40,12 +40,12 @@ template <class T> void launch(Context<Cpu>& ctx, const DropPath<T>& a) {
   const T inverse = static_cast<T>(1 / (1 - a.rate));
   for (const auto& s : *a.segments) {
     parallel_rows(ctx, s.images, s.tokens * a.cols, [&](i64 image) {
-      const bool keep = static_cast<double>(a.key.uniform(static_cast<u64>(first + image))) >= a.rate;
+      const bool keep = static_cast<double>(a.key.uniform(static_cast<u64>(first + a.window.number(image)))) >= a.rate;
       const T factor = keep ? inverse : T(0);
       const i64 begin = (s.row + image * s.tokens) * a.cols;
       for (i64 i = begin; i < begin + s.tokens * a.cols; ++i) a.out.put(i, factor * a.x[i]);
     });
-    first += s.images;
+    first += a.window.images == 0 ? s.images : s.images / a.window.images * a.window.batch;
   }
 }
 
