@@ -35,7 +35,7 @@ struct LineChart {
 inline std::vector<double> nice_ticks(double low, double high, int wanted) {
   if (!(high > low) || !std::isfinite(high - low)) return {};
   const double raw = (high - low) / wanted, power = std::pow(10, std::floor(std::log10(raw)));
-  const double step = power * (raw / power <= 1 ? 1 : raw / power <= 2 ? 2 : raw / power <= 5 ? 5 : 10);
+  const double step = power * (raw / power < 1.5 ? 1 : raw / power < 3 ? 2 : raw / power < 7 ? 5 : 10);
   std::vector<double> ticks;
   const double first = std::ceil(low / step - 1e-9), last = std::floor(high / step + 1e-9);
   if (!(last - first < 100)) return {};
@@ -98,7 +98,7 @@ inline std::string chart_style() {
 
 namespace detail {
 
-inline constexpr double chart_width = 560, chart_height = 320, letter = 7.6, line_height = 18;
+inline constexpr double chart_width = 500, chart_height = 300, letter = 7.6, line_height = 18;
 
 inline std::string fixed(double x) {
   char text[64];
@@ -179,7 +179,28 @@ class ChartPainter {
     const double around = y_.span() > 0 ? 0.04 * y_.span() : std::max(0.05 * std::abs(y_.high), 1e-9);
     if (!(chart_.from_zero && y_.low == 0)) y_.low -= around;
     y_.high += around;
+    y_.high += room_for_label();
     if (x_.span() <= 0) x_ = {x_.low - 0.5, x_.high + 0.5};
+    snap_x();
+  }
+
+  /// A level near the upper end needs space for its label above it.
+  double room_for_label() const {
+    double need = 0;
+    for (const auto& level : chart_.levels) {
+      if (std::isfinite(scaled(level.y))) need = std::max(need, 0.1 * y_.span() - (y_.high - scaled(level.y)));
+    }
+    return need;
+  }
+
+  /// Moves an end of the horizontal axis that nearly reaches a rounded number onto it: epochs 0.01 to 19.99 are 0
+  /// to 20.
+  void snap_x() {
+    const auto ticks = nice_ticks(x_.low, x_.high, 6);
+    if (ticks.size() < 2) return;
+    const double step = ticks[1] - ticks[0], near = 0.02 * x_.span();
+    if (ticks.front() - step > x_.low - near) x_.low = ticks.front() - step;
+    if (ticks.back() + step < x_.high + near) x_.high = ticks.back() + step;
   }
 
   std::string y_label(size_t i) const {
@@ -291,7 +312,7 @@ class ChartPainter {
     double last = -1e9;
     for (const auto& level : chart_.levels) {
       if (!std::isfinite(scaled(level.y))) continue;
-      const double y = py(level.y) < top_ + line_height ? py(level.y) + 15 : py(level.y) - 5;
+      const double y = py(level.y) < top_ + 6 ? py(level.y) + 15 : py(level.y) - 5;
       const bool to_left = std::abs(y - last) < line_height - 2;
       text(to_left ? left_ + 4 : chart_width - right - 4, y, level.label, to_left ? "start" : "end", "halo");
       last = to_left ? last : y;
