@@ -1,0 +1,218 @@
+// Resolved configurations of the programs as plain structs; every field is named like its option.
+#pragma once
+
+#include <dino/io/program_rules.hpp>
+
+namespace dino::inline DINO_ABI {
+
+/// What every program reads.
+struct CommonConfig {
+  std::string dataset, data;  // data: a folder, or the word synthetic
+  i64 limit_train = 0;        // 0: all
+  double max_bad_fraction = 0.001;
+  bool use_jpeg_warnings = false;
+  std::string out;  // empty: the next free folder
+  i64 seed = 42;
+  std::string device = "auto", precision = "auto", deterministic = "run";
+  i64 threads = 0;   // 0: one per core
+  i64 workers = -1;  // -1: the program decides
+  bool quiet = false, verbose = false, json = false, color = true, dry_run = false;
+};
+
+/// The backbone and the pixels it sees.
+struct ModelConfig {
+  std::string backbone;          // as asked for
+  std::string name;              // as filed: vit-s-16, vit-d96-l4-h3-4
+  bool backbone_is_set = false;  // somebody asked for it: it must agree with weights
+  i64 patch_size = 16, embed_dim = 384, depth = 12, num_heads = 6;
+  double mlp_ratio = 4, drop_path_rate = 0.1, init_std = 0.02;
+  i64 image_size = 224;                      // 0: as the weights say
+  bool normalize_is_auto = false;            // as the weights say; below stands what holds without weights
+  std::array<float, 3> mean{}, deviation{};  // of the colours, in 0..1
+};
+
+struct PretrainConfig {
+  CommonConfig common;
+  ModelConfig model;
+  i64 mlp_layers = 0, hidden_dim = 0, bottleneck_dim = 0, k_dim = 0;
+  bool use_bn_in_head = false, norm_last_layer = false;
+  double freeze_last_layer = 0;  // epochs
+  i64 global_size = 0, local_size = 0, num_local_crops = 0;
+  double global_scale_min = 0, global_scale_max = 0, local_scale_min = 0, local_scale_max = 0;
+  double flip_prob = 0, jitter_prob = 0, color_jitter = 0, gray_prob = 0, solarize_prob = 0;
+  double blur_prob_global_1 = 0, blur_prob_global_2 = 0, blur_prob_local = 0;
+  double epochs = 0;
+  i64 batch_size = 0, micro_batch = 0;  // micro_batch 0: auto
+  std::string optimizer;                // adamw, sgd, lars
+  double lr = 0, warmup_epochs_lr = 0, warmup_start_lr = 0, final_lr = 0;
+  double base_weight_decay = 0, final_weight_decay = 0, clip_grad = 0;
+  double base_teacher_momentum = 0, final_teacher_momentum = 0;
+  double student_temp = 0, warmup_teacher_epochs = 0, warmup_teacher_temp = 0, final_teacher_temp = 0;
+  double center_momentum = 0;
+  bool teacher_schedule_per_step = false;
+  double eval_knn_every = 0;            // epochs; 0: off
+  i64 eval_bank = 0, eval_queries = 0;  // 0: all
+  i64 experiment_num = 0;               // -1: the next free
+  i64 max_steps = 0;                    // 0: off
+  double time_limit = 0;                // seconds; 0: off
+  std::string resume;                   // auto, never, or a path
+  bool overwrite = false, force_config = false;
+  OptionInterval save_every;
+  i64 keep = 0, keep_every = 0, log_every = 0;
+  bool verify_checkpoints = false;
+  std::string on_nan, on_spike, on_collapse;  // stop, skip, rollback; log, skip; alarm, stop
+  double comm_timeout = 0;                    // seconds
+};
+
+struct KnnConfig {
+  CommonConfig common;
+  ModelConfig model;  // of the untrained baseline
+  std::string train_data, weights, checkpoint_key;
+  bool ignore_head = false, interpolate_pos_embed = false;
+  std::vector<i64> k;
+  double temperature = 0;
+  std::string baseline;                                 // none, pixels, untrained
+  i64 batch_size = 0, eval_bank = 0, eval_queries = 0;  // 0: all
+  std::string features, show_html;                      // empty: not wanted
+};
+
+/// Steps of a length in epochs: round(x * steps per epoch).
+inline i64 steps_of_epochs(double epochs, i64 steps_per_epoch) {
+  return std::llround(epochs * static_cast<double>(steps_per_epoch));
+}
+
+namespace options_detail {
+
+/// Published mean and deviation of the colours; any other name is ImageNet's.
+inline void set_colours(ModelConfig& model, std::string_view name) {
+  model.mean = {0.485f, 0.456f, 0.406f};
+  model.deviation = {0.229f, 0.224f, 0.225f};
+  if (name == "cifar-10") {
+    model.mean = {0.4914f, 0.4822f, 0.4465f};
+    model.deviation = {0.2470f, 0.2435f, 0.2616f};
+  } else if (name == "cifar-100") {
+    model.mean = {0.5071f, 0.4867f, 0.4408f};
+    model.deviation = {0.2675f, 0.2565f, 0.2761f};
+  }
+}
+
+inline i64 integer_or(const Options& o, std::string_view key, i64 otherwise) {
+  return o.is_word(key) ? otherwise : o.integer(key);
+}
+
+inline CommonConfig common_config(const Options& o) {
+  return {.dataset = o.text("dataset"),
+          .data = o.text("data"),
+          .limit_train = o.integer("limit_train"),
+          .max_bad_fraction = o.real("max_bad_fraction"),
+          .use_jpeg_warnings = o.text("jpeg_warnings") == "use",
+          .out = o.text("out"),
+          .seed = o.integer("seed"),
+          .device = o.text("device"),
+          .precision = o.text("precision"),
+          .deterministic = o.text("deterministic"),
+          .threads = integer_or(o, "threads", 0),
+          .workers = integer_or(o, "workers", -1),
+          .quiet = o.flag("quiet"),
+          .verbose = o.flag("verbose"),
+          .json = o.flag("json"),
+          .color = o.flag("color"),
+          .dry_run = o.flag("dry_run")};
+}
+
+inline ModelConfig model_config(const Options& o) {
+  const auto& normalize = o.text("normalize");
+  ModelConfig model{.backbone = o.text("backbone"),
+                    .name = {},
+                    .backbone_is_set = o.is_set("backbone"),
+                    .patch_size = o.integer("patch_size"),
+                    .embed_dim = o.integer("embed_dim"),
+                    .depth = o.integer("depth"),
+                    .num_heads = o.integer("num_heads"),
+                    .mlp_ratio = o.real("mlp_ratio"),
+                    .drop_path_rate = o.program() == Program::knn ? 0 : o.real("drop_path_rate"),
+                    .init_std = o.real("init_std"),
+                    .image_size = integer_or(o, "image_size", 0),
+                    .normalize_is_auto = normalize == "auto"};
+  model.name = backbone_name({model.patch_size, model.embed_dim, model.depth, model.num_heads}, model.mlp_ratio);
+  set_colours(model, normalize == "auto" ? o.text("dataset") : normalize);
+  return model;
+}
+
+}  // namespace options_detail
+
+/// Options that parse_options returned without problems, as a struct.
+inline PretrainConfig resolve_pretrain(const Options& o) {
+  require(o.program() == Program::pretrain, "resolve_pretrain: options of {}", program_name(o.program()));
+  const auto& blur = o.list("blur_prob");
+  // clang-format off
+  return {
+      .common = options_detail::common_config(o), .model = options_detail::model_config(o),
+      .mlp_layers = o.integer("mlp_layers"), .hidden_dim = o.integer("hidden_dim"),
+      .bottleneck_dim = o.integer("bottleneck_dim"), .k_dim = o.integer("k_dim"),
+      .use_bn_in_head = o.flag("use_bn_in_head"), .norm_last_layer = o.flag("norm_last_layer"),
+      .freeze_last_layer = o.real("freeze_last_layer"),
+      .global_size = o.integer("global_size"), .local_size = o.integer("local_size"),
+      .num_local_crops = o.integer("num_local_crops"),
+      .global_scale_min = o.real("global_scale_min"), .global_scale_max = o.real("global_scale_max"),
+      .local_scale_min = o.real("local_scale_min"), .local_scale_max = o.real("local_scale_max"),
+      .flip_prob = o.real("flip_prob"), .jitter_prob = o.real("jitter_prob"),
+      .color_jitter = o.real("color_jitter"), .gray_prob = o.real("gray_prob"),
+      .solarize_prob = o.real("solarize_prob"),
+      .blur_prob_global_1 = blur.front(), .blur_prob_global_2 = blur[blur.size() / 2], .blur_prob_local = blur.back(),
+      .epochs = o.real("epochs"), .batch_size = o.integer("batch_size"),
+      .micro_batch = options_detail::integer_or(o, "micro_batch", 0), .optimizer = o.text("optimizer"),
+      .lr = o.real("lr"), .warmup_epochs_lr = o.real("warmup_epochs_lr"),
+      .warmup_start_lr = o.real("warmup_start_lr"), .final_lr = o.real("final_lr"),
+      .base_weight_decay = o.real("base_weight_decay"), .final_weight_decay = o.real("final_weight_decay"),
+      .clip_grad = o.real("clip_grad"),
+      .base_teacher_momentum = o.real("base_teacher_momentum"),
+      .final_teacher_momentum = o.real("final_teacher_momentum"),
+      .student_temp = o.real("student_temp"), .warmup_teacher_epochs = o.real("warmup_teacher_epochs"),
+      .warmup_teacher_temp = o.real("warmup_teacher_temp"), .final_teacher_temp = o.real("final_teacher_temp"),
+      .center_momentum = o.real("center_momentum"),
+      .teacher_schedule_per_step = o.text("teacher_schedule") == "step",
+      .eval_knn_every = o.real("eval_knn_every"),
+      .eval_bank = o.integer("eval_bank"), .eval_queries = o.integer("eval_queries"),
+      .experiment_num = options_detail::integer_or(o, "experiment_num", -1),
+      .max_steps = o.integer("max_steps"), .time_limit = o.seconds("time_limit"), .resume = o.text("resume"),
+      .overwrite = o.flag("overwrite"), .force_config = o.flag("force_config"),
+      .save_every = o.interval("save_every"), .keep = o.integer("keep"), .keep_every = o.integer("keep_every"),
+      .log_every = o.integer("log_every"), .verify_checkpoints = o.flag("verify_checkpoints"),
+      .on_nan = o.text("on_nan"), .on_spike = o.text("on_spike"), .on_collapse = o.text("on_collapse"),
+      .comm_timeout = o.seconds("comm_timeout")};
+  // clang-format on
+}
+
+inline KnnConfig resolve_knn(const Options& o) {
+  require(o.program() == Program::knn, "resolve_knn: options of {}", program_name(o.program()));
+  KnnConfig config{.common = options_detail::common_config(o),
+                   .model = options_detail::model_config(o),
+                   .train_data = o.text("train_data"),
+                   .weights = o.text("weights"),
+                   .checkpoint_key = o.text("checkpoint_key"),
+                   .ignore_head = o.flag("ignore_head"),
+                   .interpolate_pos_embed = o.flag("interpolate_pos_embed"),
+                   .k = {},
+                   .temperature = o.real("temperature"),
+                   .baseline = o.text("baseline"),
+                   .batch_size = o.integer("batch_size"),
+                   .eval_bank = o.integer("eval_bank"),
+                   .eval_queries = o.integer("eval_queries"),
+                   .features = o.text("features"),
+                   .show_html = o.text("show_html")};
+  for (const double k : o.list("k")) config.k.push_back(static_cast<i64>(k));
+  return config;
+}
+
+/// "batch_size 1024 -> 512" for every key that a resumed run may not change: model, data, schedules.
+inline std::vector<std::string> changed_since(const Options& before, const Options& now) {
+  std::vector<std::string> changes;
+  for (const auto& row : now.table()) {
+    if (!row.fixed || !row.read_by(now.program()) || before.value(row.key) == now.value(row.key)) continue;
+    changes.push_back(str("{} {} -> {}", row.key, before.value(row.key), now.value(row.key)));
+  }
+  return changes;
+}
+
+}  // namespace dino::inline DINO_ABI
