@@ -7,7 +7,7 @@
 namespace dino::inline DINO_ABI::kernels {
 
 /// y = (x - mean) * rstd * gamma + beta over the last axis; rstd = 1/sqrt(var + eps), var biased (1/C).
-/// Statistics are acc_t<T>, two-pass. mean and rstd may be null: then they are not kept.
+/// Statistics are acc_t<T>, two-pass. mean and rstd may be null, both: then they are not kept.
 /// Source: Ba et al. 2016; eps 1e-6 in vision_transformer.py.
 template <class T> struct LayerNormForward {
   T* y;                           // (R,C)
