@@ -103,8 +103,8 @@ class Descriptor {
   }
 
   static Descriptor open(const std::filesystem::path& path, int flags, mode_t mode = 0666) {
-    return Descriptor(detail::uninterrupted(
-        [&] { return detail::file_calls().open(path.c_str(), flags | O_CLOEXEC, mode); }));
+    return Descriptor(
+        detail::uninterrupted([&] { return detail::file_calls().open(path.c_str(), flags | O_CLOEXEC, mode); }));
   }
 
  private:
@@ -321,8 +321,8 @@ class LineFile {
     struct stat before {};
     if (::fstat(file_.get(), &before) != 0) detail::fail_write(path_, errno);
     const auto text = std::string(line) + '\n';
-    const auto n = detail::uninterrupted(
-        [&] { return detail::file_calls().write(file_.get(), text.data(), text.size()); });
+    const auto n =
+        detail::uninterrupted([&] { return detail::file_calls().write(file_.get(), text.data(), text.size()); });
     if (n == static_cast<ssize_t>(text.size())) return;
     const int error = n < 0 ? errno : ENOSPC;
     if (n > 0 && detail::file_calls().truncate(file_.get(), before.st_size) != 0) detail::fail_write(path_, errno);
