@@ -44,8 +44,8 @@ inline u32 crc32c_by_tables(u32 crc, std::span<const u8> data) {
     u64 word;
     std::memcpy(&word, data.data() + i, 8);
     word ^= crc;
-    crc = 0;
-    for (size_t k = 0; k < 8; ++k) crc ^= t[7 - k][(word >> (8 * k)) & 0xffu];
+    crc = t[7][word & 0xffu] ^ t[6][(word >> 8) & 0xffu] ^ t[5][(word >> 16) & 0xffu] ^ t[4][(word >> 24) & 0xffu] ^
+          t[3][(word >> 32) & 0xffu] ^ t[2][(word >> 40) & 0xffu] ^ t[1][(word >> 48) & 0xffu] ^ t[0][word >> 56];
   }
   for (; i < data.size(); ++i) crc = (crc >> 8) ^ t[0][(crc ^ data[i]) & 0xffu];
   return crc;
