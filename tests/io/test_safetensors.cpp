@@ -18,7 +18,9 @@ std::string from_hex(std::string_view hex) {
 
 /// SHA-256 of FIPS 180-4: the golden file is known by its digest.
 std::string sha256(std::string_view message) {
-  const auto root_bits = [](long double root) { return static_cast<u32>((root - static_cast<u64>(root)) * 4294967296.0L); };
+  const auto root_bits = [](long double root) {
+    return static_cast<u32>((root - static_cast<u64>(root)) * 4294967296.0L);
+  };
   u32 k[64], h[8];
   for (u32 n = 2, count = 0; count < 64; ++n) {
     bool prime = true;
@@ -44,10 +46,10 @@ std::string sha256(std::string_view message) {
     }
     std::copy(h, h + 8, v);
     for (size_t i = 0; i < 64; ++i) {
-      const u32 t1 = v[7] + (rotate(v[4], 6) ^ rotate(v[4], 11) ^ rotate(v[4], 25)) +
-                     ((v[4] & v[5]) ^ (~v[4] & v[6])) + k[i] + w[i];
-      const u32 t2 = (rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22)) +
-                     ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
+      const u32 t1 = v[7] + (rotate(v[4], 6) ^ rotate(v[4], 11) ^ rotate(v[4], 25)) + ((v[4] & v[5]) ^ (~v[4] & v[6])) +
+                     k[i] + w[i];
+      const u32 t2 =
+          (rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22)) + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
       for (size_t j = 7; j > 0; --j) v[j] = v[j - 1];
       v[4] += t1;
       v[0] = t1 + t2;
@@ -98,8 +100,9 @@ void check_equal(const StateDict& a, const StateDict& b) {
 TEST_CASE("safetensors: the golden file of the format is read", "[io][golden]") {
   const TemporaryFolder folder;
   put(folder / "t.safetensors",
-      from_hex("38000000000000007b2274223a7b226474797065223a22463332222c227368617065223a5b325d2c22646174615f6f6666736574"
-               "73223a5b302c385d7d7d20200000803f00000040"));
+      from_hex(
+          "38000000000000007b2274223a7b226474797065223a22463332222c227368617065223a5b325d2c22646174615f6f6666736574"
+          "73223a5b302c385d7d7d20200000803f00000040"));
   const auto dict = read_safetensors(folder / "t.safetensors");
   REQUIRE(dict.tensors.size() == 1);
   CHECK(dict.metadata.empty());
@@ -148,8 +151,8 @@ TEST_CASE("safetensors: data begin at a multiple of 64 and wide types come first
     names.push_back(t.name);
     CHECK(t.begin % dtype_size(t.dtype) == 0);
   }
-  CHECK(names == std::vector<std::string>{"labels", "scalar", "empty", "blocks.0.weight", "blocks.1.weight", "half",
-                                          "mask"});
+  CHECK(names ==
+        std::vector<std::string>{"labels", "scalar", "empty", "blocks.0.weight", "blocks.1.weight", "half", "mask"});
 }
 
 TEST_CASE("safetensors: what could not be read back is not written", "[io]") {

@@ -23,10 +23,10 @@ void refuse(const std::string& text, const std::string& why, i64 data = 0) {
 }  // namespace
 
 TEST_CASE("safetensors_header: white space, key order and escapes are free", "[io]") {
-  const auto header =
-      parse(" \n{ \"a\\u00e9\\ud83d\\ude00\" : {\"data_offsets\":[ 0 , 8 ], \"shape\":[ 2 ] , \"dtype\":\"F32\"},\t"
-            "\"__metadata__\" : {\"k\\n\" : \"v\"} } \r\n",
-            8);
+  const auto header = parse(
+      " \n{ \"a\\u00e9\\ud83d\\ude00\" : {\"data_offsets\":[ 0 , 8 ], \"shape\":[ 2 ] , \"dtype\":\"F32\"},\t"
+      "\"__metadata__\" : {\"k\\n\" : \"v\"} } \r\n",
+      8);
   REQUIRE(header.tensors.size() == 1);
   CHECK(header.tensors[0].name == "a\xc3\xa9\xf0\x9f\x98\x80");
   CHECK(header.tensors[0].shape == Shape{2});
@@ -49,7 +49,8 @@ TEST_CASE("safetensors_header: text that is not UTF-8 is refused first", "[io]")
     CHECK_FALSE(detail::valid_utf8(bad));
     refuse(std::string("{\"") + bad + "\"", "the header is not UTF-8");
   }
-  for (const char* good : {"", "a", "\xc3\xa9", "\xe2\x82\xac", "\xed\x9f\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"}) {
+  for (const char* good :
+       {"", "a", "\xc3\xa9", "\xe2\x82\xac", "\xed\x9f\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"}) {
     CHECK(detail::valid_utf8(good));
   }
 }

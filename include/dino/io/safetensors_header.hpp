@@ -216,10 +216,10 @@ struct SafetensorsType {
   i64 bits;
 };
 inline constexpr SafetensorsType safetensors_types[] = {
-    {"F64", 64},     {"I64", 64},     {"F32", 32},     {"I32", 32},         {"F16", 16},        {"BF16", 16},
-    {"U8", 8},       {"BOOL", 8},     {"F4", 4},       {"F6_E2M3", 6},      {"F6_E3M2", 6},     {"I8", 8},
-    {"F8_E5M2", 8},  {"F8_E4M3", 8},  {"F8_E8M0", 8},  {"F8_E4M3FNUZ", 8},  {"F8_E5M2FNUZ", 8}, {"I16", 16},
-    {"U16", 16},     {"U32", 32},     {"C64", 64},     {"U64", 64},
+    {"F64", 64},    {"I64", 64},    {"F32", 32},    {"I32", 32},        {"F16", 16},        {"BF16", 16},
+    {"U8", 8},      {"BOOL", 8},    {"F4", 4},      {"F6_E2M3", 6},     {"F6_E3M2", 6},     {"I8", 8},
+    {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"I16", 16},
+    {"U16", 16},    {"U32", 32},    {"C64", 64},    {"U64", 64},
 };
 inline constexpr size_t loadable_types = std::size(dtype_table);
 
@@ -243,8 +243,8 @@ inline void parse_shape(JsonCursor& json, SafetensorsEntry& entry, const Safeten
     extents.push_back(json.integer("an extent"));
   });
   if (static_cast<i64>(extents.size()) > Shape::max_rank) {
-    json.refuse(str("tensor {} has {} dimensions, at most {} are supported", entry.name, extents.size(),
-                    Shape::max_rank));
+    json.refuse(
+        str("tensor {} has {} dimensions, at most {} are supported", entry.name, extents.size(), Shape::max_rank));
   }
   entry.shape = Shape(std::span<const i64>(extents));
 }
@@ -295,9 +295,8 @@ inline void check_names_unique(const std::deque<SafetensorsEntry>& tensors, cons
 
 /// Offsets without hole or overlap, sizes that follow from shape and type, and an end that is the end of the file.
 inline void check_ranges(SafetensorsHeader& header, std::string_view path) {
-  std::sort(header.tensors.begin(), header.tensors.end(), [](const auto& a, const auto& b) {
-    return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
-  });
+  std::sort(header.tensors.begin(), header.tensors.end(),
+            [](const auto& a, const auto& b) { return a.begin != b.begin ? a.begin < b.begin : a.end < b.end; });
   i64 previous = 0;
   for (const auto& t : header.tensors) {
     require(t.begin == previous && t.end >= t.begin, ErrorKind::weights,

@@ -39,7 +39,9 @@ template <> struct DTypeOf<bool> { static constexpr DType value = DType::BOOL; }
 
 /// The C++ types that can be stored, and the stored type of each.
 template <class T>
-concept Storable = requires { detail::DTypeOf<T>::value; };
+concept Storable = requires {
+  detail::DTypeOf<T>::value;
+};
 template <Storable T> inline constexpr DType dtype_of = detail::DTypeOf<T>::value;
 
 namespace detail {
