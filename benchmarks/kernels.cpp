@@ -8,6 +8,7 @@
 #include <dino/kernels/gemm.hpp>
 #include <dino/kernels/layernorm.hpp>
 #include <dino/kernels/map.hpp>
+#include <dino/kernels/optimizer.hpp>
 #include <dino/kernels/reduce.hpp>
 #include <dino/kernels/softmax.hpp>
 #include <dino/tensor/create.hpp>
@@ -36,6 +37,7 @@ struct Machine {
 /// Arguments of a kernel, and the memory that they point into.
 template <class Args> struct Call {
   Args args;
+  double bytes;
   std::vector<HostTensor<float>> memory;
 };
 
@@ -56,7 +58,13 @@ class Buffers {
     for (i64 i = 0; i < count; ++i) to[i] = values[(static_cast<size_t>(i) + shift) % values.size()];
     return to;
   }
-  template <class Args> Call<Args> call(const Args& args) { return {args, std::move(memory_)}; }
+  float* squares(i64 count) {
+    float* const x = (*this)(count);
+    for (i64 i = 0; i < count; ++i) x[i] *= x[i];
+    return x;
+  }
+  template <class Args> Call<Args> call(const Args& args) { return call(args, args.bytes()); }
+  template <class Args> Call<Args> call(const Args& args, double bytes) { return {args, bytes, std::move(memory_)}; }
 
  private:
   Context<Cpu>* ctx_;
@@ -77,7 +85,7 @@ template <class Make> void measure(benchmark::State& state, Machine& machine, co
   double held = 0;
   while (calls.empty() || (held < turned_over && calls.size() < 16)) {
     calls.push_back(make(Buffers(machine.ctx)));
-    held += calls.back().args.bytes();
+    held += calls.back().bytes;
   }
   for (const auto& call : calls) launch(machine.ctx, call.args);
   size_t next = 0;
@@ -85,14 +93,14 @@ template <class Make> void measure(benchmark::State& state, Machine& machine, co
     launch(machine.ctx, calls[next].args);
     next = (next + 1) % calls.size();
   }
-  const auto& args = calls.front().args;
+  const double bytes = calls.front().bytes, flops = flops_of(calls.front().args);
   const auto rate = [](double value) {
     return benchmark::Counter(value, benchmark::Counter::kIsIterationInvariantRate);
   };
-  state.counters["GB/s"] = rate(args.bytes() * 1e-9);
-  state.counters["%copy"] = rate(100 * args.bytes() / machine.peaks.bytes);
-  state.counters["GFLOP/s"] = rate(flops_of(args) * 1e-9);
-  state.counters["%peak"] = rate(100 * flops_of(args) / machine.peaks.flops);
+  state.counters["GB/s"] = rate(bytes * 1e-9);
+  state.counters["%copy"] = rate(100 * bytes / machine.peaks.bytes);
+  state.counters["GFLOP/s"] = rate(flops * 1e-9);
+  state.counters["%peak"] = rate(100 * flops / machine.peaks.flops);
 }
 
 using Machines = std::vector<std::unique_ptr<Machine>>;
@@ -261,6 +269,29 @@ void add_dino_loss(const Machines& machines, i64 views, i64 images, i64 outputs)
   });
 }
 
+void add_optimizer(const Machines& machines, i64 n) {
+  using Range = kernels::UpdateRange<float>;
+  const auto range = std::make_shared<const Range>(Range{
+      .offset = 0, .n = n, .lr = 5e-4f, .decay = 0.04f, .correction1 = 0.1f, .correction2 = 1e-3f, .adapt = false});
+  add_kernel(machines, "adamw" + sizes({n}), [=](Buffers x) {
+    const double bytes = 7.0 * static_cast<double>(n) * sizeof(float);  // reads p, m, v, g; writes p, m, v
+    return x.call(kernels::AdamW<float>{.p = x(n),
+                                        .m = x(n),
+                                        .v = x.squares(n),
+                                        .g = x(n),
+                                        .ranges = {range.get(), 1},
+                                        .clip_norm = nullptr,
+                                        .clip = 0,
+                                        .beta1 = 0.9f,
+                                        .beta2 = 0.999f,
+                                        .eps = 1e-8f},
+                  bytes);
+  });
+  add_kernel(machines, "ema" + sizes({n}), [=](Buffers x) {
+    return x.call(kernels::Ema<float>{.average = x(n), .p = x(n), .n = n, .momentum = 0.996f});
+  });
+}
+
 /// One line for each kernel: the median of the repetitions, and how far apart they lie.
 class MedianReporter : public benchmark::BenchmarkReporter {
  public:
@@ -310,6 +341,7 @@ void add_all(const Machines& machines) {
   add_attention(machines, 384, 3, 17, 64);  // ViT-Ti/4, CIFAR local crops
   add_softmax(machines, 80, 65536);
   add_dino_loss(machines, 10, 4, 65536);
+  add_optimizer(machines, 22 << 20);  // ViT-S
 }
 
 void report_peaks(const Machine& machine, const Peaks& peaks, const char* when) {
