@@ -6,9 +6,9 @@
 #include <cmath>
 
 /// float: polynomials and one rational function of our own, fitted by tools/reference/fit_math.py: no table, no call,
-/// no branch. -ffast-math breaks exp (it folds (x + magic) - magic to x); -fno-math-errno -fno-trapping-math are what g++
-/// needs to vectorise.  double: the C library, for gradient checks.  A NaN stays a NaN everywhere.
-/// The bounds below hold with and without fused multiply-add; the last bits differ.
+/// no branch. -ffast-math breaks exp (it folds (x + magic) - magic to x); -fno-math-errno -fno-trapping-math are what
+/// g++ needs to vectorise.  double: the C library, for gradient checks.  A NaN stays a NaN everywhere. The bounds below
+/// hold with and without fused multiply-add; the last bits differ.
 namespace dino::inline DINO_ABI::math {
 
 /// e^x. Relative error at most 2e-7 on [-87.3, 88.3], infinity from 88.73 on; below -87.3 subnormal, below -87.7 zero.
