@@ -3,6 +3,7 @@
 
 #include <dino/base/error.hpp>
 #include <dino/base/image.hpp>
+#include <dino/base/philox.hpp>
 
 #include <algorithm>
 #include <concepts>
@@ -20,6 +21,8 @@ struct Sample {
   i64 label = -1;
   std::string name;
 };
+
+class AnyDataset;
 
 namespace data {
 
@@ -53,12 +56,27 @@ inline std::string with_commas(i64 n) {
   return out;
 }
 
+template <class S>
+concept NamedSample = requires(S s) {
+  { s.name } -> std::convertible_to<std::string>;
+};
+template <class S>
+concept HasLabels = requires(const S& s) {
+  { s.label(i64{}) } -> std::convertible_to<i64>;
+};
+template <class S>
+concept HasNames = requires(const S& s) {
+  { s.name(i64{}) } -> std::convertible_to<std::string>;
+};
+template <class S>
+concept OtherDataset = !std::same_as<S, AnyDataset> && data::Dataset<S>;
+
 template <class S> Sample get_sample(const S& dataset, i64 i) {
   auto got = dataset.get(i);
   Sample sample;
   sample.image = std::move(got.image);
   sample.label = static_cast<i64>(got.label);
-  if constexpr (requires { { got.name } -> std::convertible_to<std::string>; }) sample.name = std::move(got.name);
+  if constexpr (NamedSample<decltype(got)>) sample.name = std::move(got.name);
   return sample;
 }
 
@@ -67,13 +85,10 @@ template <class S> Sample get_sample(const S& dataset, i64 i) {
 /// A data set of any type. Copies share it; it never changes. All functions may be called from several threads.
 class AnyDataset {
  public:
-  template <class S>
-    requires(!std::same_as<std::remove_cvref_t<S>, AnyDataset> && data::Dataset<std::remove_cvref_t<S>>)
-  AnyDataset(S&& dataset) : AnyDataset(std::make_shared<const std::remove_cvref_t<S>>(std::forward<S>(dataset))) {}
+  template <detail::OtherDataset S> AnyDataset(S dataset) : AnyDataset(std::make_shared<const S>(std::move(dataset))) {}
 
   /// For types without classes(): the names of the labels 0, 1, ...
-  template <data::Dataset S>
-  AnyDataset(S dataset, std::vector<std::string> classes) : AnyDataset(std::move(dataset)) {
+  template <data::Dataset S> AnyDataset(S dataset, std::vector<std::string> classes) : AnyDataset(std::move(dataset)) {
     auto body = std::make_shared<Body>(*body_);
     body->classes = std::move(classes);
     body_ = std::move(body);
@@ -88,8 +103,8 @@ class AnyDataset {
     Sample sample = body_->get(i);
     if (sample.name.empty()) sample.name = body_->name(i);
     const Image& image = sample.image;
-    const bool whole = image.width > 0 && image.height > 0 &&
-                       static_cast<i64>(image.pixels.size()) == 3 * image.width * image.height;
+    const bool whole =
+        image.width > 0 && image.height > 0 && static_cast<i64>(image.pixels.size()) == 3 * image.width * image.height;
     require(whole, ErrorKind::data, "{}: the picture is {}x{} with {} bytes, expected 3 bytes per pixel", sample.name,
             image.width, image.height, image.pixels.size());
     return sample;
@@ -156,12 +171,12 @@ class AnyDataset {
     auto body = std::make_shared<Body>();
     body->size = static_cast<i64>(held->size());
     body->get = [held](i64 i) { return detail::get_sample(*held, i); };
-    if constexpr (requires { { held->label(i64{}) } -> std::convertible_to<i64>; }) {
+    if constexpr (detail::HasLabels<S>) {
       body->label = [held](i64 i) { return static_cast<i64>(held->label(i)); };
     } else {
       body->label = [held](i64 i) { return static_cast<i64>(held->get(i).label); };
     }
-    if constexpr (requires { { held->name(i64{}) } -> std::convertible_to<std::string>; }) {
+    if constexpr (detail::HasNames<S>) {
       body->name = [held](i64 i) { return std::string(held->name(i)); };
     } else {
       body->name = [](i64 i) { return str("image {}", i); };
@@ -177,6 +192,15 @@ class AnyDataset {
 
   std::shared_ptr<const Body> body_;
 };
+
+/// A number that changes when images come, go or are renamed; the pictures are not read. Kept in checkpoints: an exact
+/// resume in the middle of an epoch needs the same data.
+inline u64 fingerprint(const AnyDataset& dataset) {
+  u64 hash = mix(static_cast<u64>(dataset.size()), stream_of(dataset.kind()));
+  for (const std::string& name : dataset.classes()) hash = mix(hash, stream_of(name));
+  for (i64 i = 0; i < dataset.size(); ++i) hash = mix(hash, stream_of(dataset.name(i)));
+  return hash;
+}
 
 /// For programs that cannot do without labels. Throws Error{data} that says what needs them and what is expected.
 inline void require_labels(const AnyDataset& dataset, const std::string& purpose) {
