@@ -49,14 +49,14 @@ struct BadSample {
 };
 
 struct LoaderOptions {
-  i64 batch = 64;                  // images per step, over all ranks
+  i64 batch = 64;  // images per step, over all ranks
   u64 seed = 42;
-  bool shuffle = true;             // false: in order, and the last batch of an epoch may be smaller
-  i64 workers = 0;                 // threads; 0: the work is done inside next()
-  i64 prefetch = 2;                // batches made ahead; each takes the memory of one batch
-  Cursor start;                    // first batch, for resuming
-  i64 rank = 0, ranks = 1;         // this process gets an equal share of every batch
-  double max_bad_fraction = 0.001;  // of the data set; 10 images are always allowed
+  bool shuffle = true;                           // false: in order, and the last batch of an epoch may be smaller
+  i64 workers = 0;                               // threads; 0: the work is done inside next()
+  i64 prefetch = 2;                              // batches made ahead; each takes the memory of one batch
+  Cursor start;                                  // first batch, for resuming
+  i64 rank = 0, ranks = 1;                       // this process gets an equal share of every batch
+  double max_bad_fraction = 0.001;               // of the data set; 10 images are always allowed
   std::function<void(const BadSample&)> on_bad;  // called in next(), once per image
 };
 
@@ -69,8 +69,12 @@ struct LoaderOptions {
 template <CropTransform Transform> class Loader {
  public:
   Loader(AnyDataset dataset, Transform transform, LoaderOptions options)
-      : dataset_(std::move(dataset)), transform_(std::move(transform)), options_(std::move(options)),
-        sampler_(make_sampler(dataset_, options_)), ahead_(options_.start), position_(options_.start),
+      : dataset_(std::move(dataset)),
+        transform_(std::move(transform)),
+        options_(std::move(options)),
+        sampler_(make_sampler(dataset_, options_)),
+        ahead_(options_.start),
+        position_(options_.start),
         slots_(static_cast<size_t>(options_.workers > 0 ? options_.prefetch + 1 : 1)) {
     for (const auto& group : transform_.groups()) {
       const i64 height = static_cast<i64>(group.height), width = static_cast<i64>(group.width);
@@ -127,8 +131,8 @@ template <CropTransform Transform> class Loader {
 
   struct Slot {
     Batch batch;
-    i64 taken = 0;      // images handed to a worker
-    i64 remaining = 0;  // images not finished
+    i64 taken = 0;                               // images handed to a worker
+    i64 remaining = 0;                           // images not finished
     std::vector<std::pair<i64, BadSample>> bad;  // with the place in the batch
     std::exception_ptr failure;                  // of the first place that failed
     i64 failed_at = std::numeric_limits<i64>::max();
@@ -303,7 +307,7 @@ template <CropTransform Transform> class Loader {
   Sampler sampler_;
   Cursor ahead_, position_;  // of the batch to prepare next, to return next
   std::vector<Group> groups_;
-  std::vector<Slot> slots_;  // a ring
+  std::vector<Slot> slots_;                         // a ring
   size_t opened_ = 0, taking_ = 0, delivered_ = 0;  // batches prepared, handed to workers, returned
   std::set<i64> bad_indices_;
   std::vector<BadSample> bad_;

@@ -24,7 +24,10 @@ using Rgb = std::array<float, 3>;
 class SyntheticPainter {
  public:
   SyntheticPainter(RngKey key, i64 index, i64 side)
-      : rng_(key, static_cast<u64>(index)), side_(side), s_(static_cast<float>(side)), scale_(s_ / 32.0f),
+      : rng_(key, static_cast<u64>(index)),
+        side_(side),
+        s_(static_cast<float>(side)),
+        scale_(s_ / 32.0f),
         canvas_(static_cast<size_t>(side * side)) {}
 
   Image paint(i64 label) {
@@ -84,10 +87,14 @@ class SyntheticPainter {
   /// Signed distances in units of the period, below zero inside: stripes, zigzag, rings, grid.
   static float field(i64 label, float u, float v) {
     switch (label) {
-      case 6: return wave(u) - 0.25f;
-      case 7: return 0.75f * (wave(u + 0.9f * wave(0.7f * v)) - 0.25f);
-      case 8: return wave(std::sqrt(u * u + v * v)) - 0.25f;
-      default: return std::min(wave(u), wave(v)) - 0.14f;
+      case 6:
+        return wave(u) - 0.25f;
+      case 7:
+        return 0.75f * (wave(u + 0.9f * wave(0.7f * v)) - 0.25f);
+      case 8:
+        return wave(std::sqrt(u * u + v * v)) - 0.25f;
+      default:
+        return std::min(wave(u), wave(v)) - 0.14f;
     }
   }
 
@@ -109,12 +116,18 @@ class SyntheticPainter {
     const float ax = std::fabs(x), ay = std::fabs(y);
     const auto radius = [&] { return std::sqrt(x * x + y * y); };
     switch (label) {
-      case 0: return radius() - 0.9f;
-      case 1: return std::fabs(radius() - 0.72f) - 0.24f;
-      case 2: return std::max(ax - 1.15f, ay - 0.28f);
-      case 3: return std::min(std::max(ax - 1.0f, ay - 0.28f), std::max(ax - 0.28f, ay - 1.0f));
-      case 4: return std::max(radius() - 1.0f, 0.72f - std::sqrt((x - 0.5f) * (x - 0.5f) + y * y));
-      default: return std::max(y - 0.55f, 0.866f * ax - 0.5f * y - 0.55f);
+      case 0:
+        return radius() - 0.9f;
+      case 1:
+        return std::fabs(radius() - 0.72f) - 0.24f;
+      case 2:
+        return std::max(ax - 1.15f, ay - 0.28f);
+      case 3:
+        return std::min(std::max(ax - 1.0f, ay - 0.28f), std::max(ax - 0.28f, ay - 1.0f));
+      case 4:
+        return std::max(radius() - 1.0f, 0.72f - std::sqrt((x - 0.5f) * (x - 0.5f) + y * y));
+      default:
+        return std::max(y - 0.55f, 0.866f * ax - 0.5f * y - 0.55f);
     }
   }
 
@@ -177,13 +190,14 @@ class SyntheticPainter {
 
 /// Image i of (seed, split) is drawn when asked for: a pure function, so nothing is stored. Label: i mod 10.
 /// Six classes are small shapes scattered over the picture (disk, ring, bar, plus, crescent, triangle), four are
-/// patterns over all of it (stripes, zigzag, rings, grid). Colours, angle, size, place and noise say
-/// nothing about the class. Training and test images come from separate streams. Raw pixels reach about 43 % in k-NN(20) at 32 pixels.
+/// patterns over all of it (stripes, zigzag, rings, grid). Colours, angle, size, place and noise say nothing about the
+/// class. Training and test images come from separate streams. Raw pixels reach about 43 % in k-NN(20) at 32 pixels.
 class Synthetic {
  public:
   /// Throws Error{usage} unless size >= 1 and 8 <= image_size <= 4096.
   Synthetic(u64 seed, Split split, i64 size, i64 image_size)
-      : key_(seed, stream_of(split == Split::train ? "synthetic/train" : "synthetic/test")), size_(size),
+      : key_(seed, stream_of(split == Split::train ? "synthetic/train" : "synthetic/test")),
+        size_(size),
         side_(image_size) {
     require(size >= 1, ErrorKind::usage, "synthetic data: {} images asked for, at least 1 is needed", size);
     require(image_size >= 8 && image_size <= 4096, ErrorKind::usage,
