@@ -129,10 +129,10 @@ inline void check_bmp(std::span<const u8> bytes, const std::string& name) {
 #  pragma GCC diagnostic ignored "-Wsign-conversion"
 #  pragma GCC diagnostic ignored "-Wshadow"
 namespace dino::inline DINO_ABI::detail::stb {
-#  if __has_include(<stb/stb_image.h>)
-#    include <stb/stb_image.h>
-#  else
+#  if __has_include(<stb_image.h>)
 #    include <stb_image.h>
+#  else
+#    include <stb/stb_image.h>
 #  endif
 }  // namespace dino::inline DINO_ABI::detail::stb
 #  pragma GCC diagnostic pop

@@ -21,7 +21,8 @@ struct PixelsArgs {
 
 /// Memory that blurs reuse.
 struct BlurScratch {
-  std::vector<u8> a, b;
+  std::vector<u8> tile;
+  std::vector<u32> a, b;
 };
 
 namespace detail {
@@ -72,8 +73,8 @@ inline void map_bytes(const PixelsArgs& a, const std::array<u8, 256>& table) {
   for (i64 i = 0; i < 3 * a.width * a.height; ++i) p[i] = table[p[i]];
 }
 
-/// trunc(from + factor (to - from)) in float, clipped: Pillow's blend. The product is formed in double, where it is exact,
-/// and then rounded, so that no compiler can fuse it with the sum.
+/// trunc(from + factor (to - from)) in float, clipped: Pillow's blend. The product is formed in double, where it is
+/// exact, and then rounded, so that no compiler can fuse it with the sum.
 inline u8 blend(i32 from, i32 to, float factor) {
   const float step = static_cast<float>(static_cast<double>(factor) * static_cast<double>(to - from));
   return clip_byte(static_cast<i32>(static_cast<float>(from) + step));
@@ -86,50 +87,64 @@ inline void blend_constant(const PixelsArgs& a, i32 from, float factor) {
   map_bytes(a, table);
 }
 
-/// Hue and saturation bytes of Pillow's HSV; the value is the largest channel.
-/// Float and double alternate as they do there: ratios in float, the rest in double, hue rounded to float between.
-inline void rgb_to_hs(const PixelBlock& p, i32* hue, i32* saturation) {
+/// condition ? a : b without a branch: g++ 12 does not vectorise nested conditions.
+constexpr i32 pick(bool condition, i32 a, i32 b) { return b ^ ((a ^ b) & -static_cast<i32>(condition)); }
+
+/// A block of pixels as hue and saturation bytes of Pillow's HSV, and value (the largest channel).
+struct HsvBlock {
+  i32 h[pixel_block], s[pixel_block], v[pixel_block];
+};
+
+/// Float and double alternate as they do in Pillow: ratios in float, the rest in double, hue rounded to float between.
+/// Pillow divides by 6 and 255; the products with the inverses give the same bytes for all 2^24 colours.
+inline void rgb_to_hsv(const PixelBlock& pixel, HsvBlock& hsv) {
+  float sector[pixel_block], part[pixel_block];
   for (i64 i = 0; i < pixel_block; ++i) {
-    const i32 r = p.r[i], g = p.g[i], b = p.b[i];
+    const i32 r = pixel.r[i], g = pixel.g[i], b = pixel.b[i];
     const i32 top = std::max(r, std::max(g, b));
     const i32 range = top - std::min(r, std::min(g, b));
     const float divisor = static_cast<float>(range == 0 ? 1 : range);
-    const float rc = static_cast<float>(top - r) / divisor;
-    const float gc = static_cast<float>(top - g) / divisor;
-    const float bc = static_cast<float>(top - b) / divisor;
-    const double base = r == top ? 0.0 : g == top ? 2.0 : 4.0;
-    const double plus = r == top ? bc : g == top ? rc : gc;
-    const double minus = r == top ? gc : g == top ? bc : rc;
-    const float sector = static_cast<float>(base + plus - minus);
-    const double turned = static_cast<double>(sector) / 6.0 + 1.0;
+    const float base = r == top ? 0.0f : g == top ? 2.0f : 4.0f;
+    const float plus = static_cast<float>(top - (r == top ? b : g == top ? r : g)) / divisor;
+    const float minus = static_cast<float>(top - (r == top ? g : g == top ? b : r)) / divisor;
+    sector[i] = static_cast<float>(static_cast<double>(base) + static_cast<double>(plus) - static_cast<double>(minus));
+    part[i] = static_cast<float>(range) / static_cast<float>(top == 0 ? 1 : top);
+    hsv.v[i] = top;
+  }
+  for (i64 i = 0; i < pixel_block; ++i) {  // a gray pixel has plus = minus = 0, so its hue comes out as 0
+    const double turned = static_cast<double>(sector[i]) * (1.0 / 6.0) + 1.0;
     const float turn = static_cast<float>(turned >= 1.0 ? turned - 1.0 : turned);
-    const float part = static_cast<float>(range) / static_cast<float>(top == 0 ? 1 : top);
-    hue[i] = range == 0 ? 0 : static_cast<i32>(static_cast<double>(turn) * 255.0);
-    saturation[i] = static_cast<i32>(static_cast<double>(part) * 255.0);
+    hsv.h[i] = static_cast<i32>(static_cast<double>(turn) * 255.0);
+    hsv.s[i] = static_cast<i32>(static_cast<double>(part[i]) * 255.0);
   }
 }
 
-/// Back from hue and saturation bytes; the value is the largest channel of the old pixel.
-inline void hs_to_rgb(const i32* hue, const i32* saturation, PixelBlock& pixel) {
+inline void hsv_to_rgb(const HsvBlock& hsv, PixelBlock& pixel) {
+  i32 sector[pixel_block], p[pixel_block], q[pixel_block], t[pixel_block];
   for (i64 i = 0; i < pixel_block; ++i) {
-    const i32 v = std::max(pixel.r[i], std::max(pixel.g[i], pixel.b[i]));
-    const i32 h = hue[i];
-    const i32 sector = h * 6 / 255;  // 0 .. 6
-    const float f = static_cast<float>(static_cast<double>(h * 6) / 255.0 - static_cast<double>(sector));
-    const float s = static_cast<float>(static_cast<double>(saturation[i]) / 255.0);
-    const float sf = s * f;
-    const double value = v;
-    const i32 p = static_cast<i32>(value * (1.0 - static_cast<double>(s)) + 0.5);
-    const i32 q = static_cast<i32>(value * (1.0 - static_cast<double>(sf)) + 0.5);
-    const i32 t = static_cast<i32>(value * (1.0 - static_cast<double>(s) * (1.0 - static_cast<double>(f))) + 0.5);
-    const i32 k = sector == 6 ? 0 : sector;
-    pixel.r[i] = clip_byte(k == 0 || k == 5 ? v : k == 1 ? q : k == 4 ? t : p);
-    pixel.g[i] = clip_byte(k == 1 || k == 2 ? v : k == 0 ? t : k == 3 ? q : p);
-    pixel.b[i] = clip_byte(k == 3 || k == 4 ? v : k == 2 ? t : k == 5 ? q : p);
+    const double turned = static_cast<double>(hsv.h[i]) * (6.0 / 255.0);
+    sector[i] = static_cast<i32>(turned);  // 0 .. 6
+    const double f = static_cast<double>(static_cast<float>(turned - static_cast<double>(sector[i])));
+    const double s = static_cast<double>(static_cast<float>(static_cast<double>(hsv.s[i]) * (1.0 / 255.0)));
+    const double sf = static_cast<double>(static_cast<float>(s * f));
+    const double v = hsv.v[i];
+    p[i] = static_cast<i32>(v * (1.0 - s) + 0.5);
+    q[i] = static_cast<i32>(v * (1.0 - sf) + 0.5);
+    t[i] = static_cast<i32>(v * (1.0 - s * (1.0 - f)) + 0.5);
+  }
+  for (i64 i = 0; i < pixel_block; ++i) {  // sector 6 is sector 0; in it f = 0
+    const i32 k = sector[i], v = hsv.v[i], low = p[i], down = q[i], up = t[i];
+    const i32 r = pick((k == 0) | (k >= 5), v, pick(k == 1, down, pick(k == 4, up, low)));
+    const i32 g = pick((k == 1) | (k == 2), v, pick((k == 0) | (k == 6), up, pick(k == 3, down, low)));
+    const i32 b = pick((k == 3) | (k == 4), v, pick(k == 2, up, pick(k == 5, down, low)));
+    pixel.r[i] = static_cast<u8>(r);
+    pixel.g[i] = static_cast<u8>(g);
+    pixel.b[i] = static_cast<u8>(b);
   }
 }
 
-inline constexpr i64 blur_lanes = 64;  // bytes that are blurred side by side: one cache line
+inline constexpr i64 blur_lanes = 64;      // bytes that are blurred side by side: a multiple of every vector width
+inline constexpr i64 blur_tile_rows = 21;  // rows of pixels that fit into them
 
 /// The weights of one box pass: `reach` whole pixels to each side, and a part of one more.
 struct BlurBox {
@@ -152,36 +167,60 @@ inline BlurBox blur_box(double sigma) {
   return {reach, inner, outer};
 }
 
-/// One pass along the first axis of (n,64) bytes, edges repeated:
-/// out[i] = (inner sum_{|k| <= reach} in[i + k] + outer (in[i - reach - 1] + in[i + reach + 1]) + 2^23) >> 24.
-inline void blur_pass(const u8* in, i64 n, const BlurBox& box, u8* out) {
-  // Lines go through local copies: the compiler then knows that nothing overlaps, and keeps them in registers.
-  const auto load = [&](i64 i, u8* line) { std::memcpy(line, in + std::clamp<i64>(i, 0, n - 1) * blur_lanes, blur_lanes); };
-  u8 behind[blur_lanes], enter[blur_lanes], ahead[blur_lanes], result[blur_lanes];
-  u32 sum[blur_lanes] = {};
-  for (i64 k = -box.reach - 1; k < box.reach; ++k) {  // the window one step in front of the first pixel
-    load(k, enter);
-    for (i64 j = 0; j < blur_lanes; ++j) sum[j] += enter[j];
-  }
-  const u32 inner = box.inner, outer = box.outer;
-  for (i64 i = 0; i < n; ++i) {
-    load(i - box.reach - 1, behind);
-    load(i + box.reach, enter);
-    load(i + box.reach + 1, ahead);
-    for (i64 j = 0; j < blur_lanes; ++j) {
-      sum[j] += static_cast<u32>(enter[j]) - static_cast<u32>(behind[j]);
-      const u32 edge = static_cast<u32>(behind[j]) + static_cast<u32>(ahead[j]);
-      result[j] = static_cast<u8>((sum[j] * inner + edge * outer + (1u << 23)) >> 24);
-    }
-    std::memcpy(out + i * blur_lanes, result, blur_lanes);
+/// One line of a pass: sum += enter - behind; out = (inner sum + outer (behind + ahead) + 2^23) >> 24.
+/// Not inlined: g++ 12 jams the loops of the caller into this one, and is then scalar and ten times slower.
+template <class In, class Out>
+[[gnu::noinline]] void blur_line(const In* __restrict behind, const In* __restrict enter, const In* __restrict ahead,
+                                 u32 inner, u32 outer, u32* __restrict sum, Out* __restrict out) {
+  for (i64 j = 0; j < blur_lanes; ++j) {
+    const u32 last = behind[j];
+    const u32 now = sum[j] + enter[j] - last;
+    sum[j] = now;
+    out[j] = static_cast<Out>((now * inner + (last + ahead[j]) * outer + (1u << 23)) >> 24);
   }
 }
 
-/// Three passes; the result is in scratch.b.
-inline void blur_three(i64 n, const BlurBox& box, BlurScratch& scratch) {
-  blur_pass(scratch.a.data(), n, box, scratch.b.data());
-  blur_pass(scratch.b.data(), n, box, scratch.a.data());
-  blur_pass(scratch.a.data(), n, box, scratch.b.data());
+/// One pass along the first axis of n lines of 64 values, edges repeated:
+/// out[i] = (inner sum_{|k| <= reach} in[i + k] + outer (in[i - reach - 1] + in[i + reach + 1]) + 2^23) >> 24.
+template <class In, class Out>
+void blur_pass(const In* in, i64 in_stride, i64 n, const BlurBox& box, Out* out, i64 out_stride) {
+  const auto line = [&](i64 i) { return in + std::clamp<i64>(i, 0, n - 1) * in_stride; };
+  u32 sum[blur_lanes] = {};
+  for (i64 k = -box.reach - 1; k < box.reach; ++k) {  // the window one step in front of the first value
+    const In* p = line(k);
+    for (i64 j = 0; j < blur_lanes; ++j) sum[j] += p[j];
+  }
+  for (i64 i = 0; i < n; ++i) {
+    blur_line(line(i - box.reach - 1), line(i + box.reach), line(i + box.reach + 1), box.inner, box.outer, sum,
+              out + i * out_stride);
+  }
+}
+
+/// Three passes over n lines of bytes, in place.
+inline void blur_lines(u8* lines, i64 stride, i64 n, const BlurBox& box, BlurScratch& scratch) {
+  blur_pass(lines, stride, n, box, scratch.a.data(), blur_lanes);
+  blur_pass(scratch.a.data(), blur_lanes, n, box, scratch.b.data(), blur_lanes);
+  blur_pass(scratch.b.data(), blur_lanes, n, box, lines, stride);
+}
+
+/// Rows of pixels, turned so that they are neighbours: tile[64 x + 3 r] is pixel x of row r.
+inline void blur_load_tile(const u8* in, i64 row_bytes, i64 rows, i64 width, u8* tile) {
+  for (i64 r = 0; r < rows; ++r) {
+    const u8* line = in + r * row_bytes;
+    u8* to = tile + 3 * r;
+    // Four bytes move at once; the fourth is overwritten by the next row, or is a lane that is not used.
+    for (i64 x = 0; x + 1 < width; ++x) std::memcpy(to + x * blur_lanes, line + 3 * x, 4);
+    std::memcpy(to + (width - 1) * blur_lanes, line + 3 * (width - 1), 3);
+  }
+}
+
+inline void blur_store_tile(const u8* tile, i64 row_bytes, i64 rows, i64 width, u8* out) {
+  for (i64 r = 0; r < rows; ++r) {
+    const u8* from = tile + 3 * r;
+    u8* line = out + r * row_bytes;
+    for (i64 x = 0; x + 1 < width; ++x) std::memcpy(line + 3 * x, from + x * blur_lanes, 4);
+    std::memcpy(line + 3 * (width - 1), from + (width - 1) * blur_lanes, 3);
+  }
 }
 
 }  // namespace detail
@@ -221,10 +260,10 @@ inline void adjust_hue(const PixelsArgs& a, double factor) {
   require(factor >= -0.5 && factor <= 0.5, "adjust_hue: factor {}", factor);
   const i32 shift = static_cast<i32>(factor * 255.0);
   detail::for_pixel_blocks(a, [&](detail::PixelBlock& p) {
-    i32 hue[detail::pixel_block], saturation[detail::pixel_block];
-    detail::rgb_to_hs(p, hue, saturation);
-    for (i64 i = 0; i < detail::pixel_block; ++i) hue[i] = (hue[i] + shift) & 255;
-    detail::hs_to_rgb(hue, saturation, p);
+    detail::HsvBlock hsv;
+    detail::rgb_to_hsv(p, hsv);
+    for (i64 i = 0; i < detail::pixel_block; ++i) hsv.h[i] = (hsv.h[i] + shift) & 255;
+    detail::hsv_to_rgb(hsv, p);
   });
 }
 
@@ -253,38 +292,56 @@ inline void flip_horizontally(const PixelsArgs& a) {
   }
 }
 
-/// Gaussian blur of standard deviation sigma >= 0: three box passes along the rows, then three along the columns, rounded
-/// to 8 bits after each. Source: Pillow, ImageFilter.GaussianBlur(sigma).
+/// Gaussian blur of standard deviation sigma >= 0: three box passes along the rows, then three along the columns,
+/// rounded to 8 bits after each. Source: Pillow, ImageFilter.GaussianBlur(sigma).
 inline void gaussian_blur(const PixelsArgs& a, double sigma, BlurScratch& scratch) {
   require(sigma >= 0.0 && sigma <= 1000.0, "gaussian_blur: sigma {}", sigma);
-  if (a.width == 0 || a.height == 0) return;
-  constexpr i64 lanes = detail::blur_lanes, tile = detail::blur_lanes / 4;
+  require(a.width >= 1 && a.height >= 1, "gaussian_blur: {} x {} pixels", a.width, a.height);
+  constexpr i64 lanes = detail::blur_lanes, tile_rows = detail::blur_tile_rows;
   const detail::BlurBox box = detail::blur_box(sigma);
-  const size_t bytes = static_cast<size_t>(lanes * std::max(a.width, a.height));
-  scratch.a.resize(bytes);
-  scratch.b.resize(bytes);
+  const i64 longest = std::max(a.width, a.height);
+  scratch.a.resize(static_cast<size_t>(longest * lanes));
+  scratch.b.resize(static_cast<size_t>(longest * lanes));
+  scratch.tile.resize(static_cast<size_t>(longest * lanes));
+  u8* tile = scratch.tile.data();
   const i64 row = 3 * a.width;
-  for (i64 y = 0; y < a.height; y += tile) {  // sixteen rows side by side, four bytes per pixel
-    const i64 rows = std::min(tile, a.height - y);
-    for (i64 r = 0; r < rows; ++r) {
-      const u8* in = a.pixels + (y + r) * row;
-      for (i64 x = 0; x < a.width; ++x) std::memcpy(&scratch.a[static_cast<size_t>(x * lanes + 4 * r)], in + 3 * x, 3);
-    }
-    detail::blur_three(a.width, box, scratch);
-    for (i64 r = 0; r < rows; ++r) {
-      u8* out = a.pixels + (y + r) * row;
-      for (i64 x = 0; x < a.width; ++x) std::memcpy(out + 3 * x, &scratch.b[static_cast<size_t>(x * lanes + 4 * r)], 3);
+  for (i64 y = 0; y < a.height; y += tile_rows) {
+    const i64 rows = std::min(tile_rows, a.height - y);
+    detail::blur_load_tile(a.pixels + y * row, row, rows, a.width, tile);
+    detail::blur_lines(tile, lanes, a.width, box, scratch);
+    detail::blur_store_tile(tile, row, rows, a.width, a.pixels + y * row);
+  }
+  i64 j = 0;
+  for (; j + lanes <= row; j += lanes) detail::blur_lines(a.pixels + j, row, a.height, box, scratch);
+  if (j == row) return;
+  const size_t rest = static_cast<size_t>(row - j);
+  for (i64 y = 0; y < a.height; ++y) std::memcpy(tile + y * lanes, a.pixels + y * row + j, rest);
+  detail::blur_lines(tile, lanes, a.height, box, scratch);
+  for (i64 y = 0; y < a.height; ++y) std::memcpy(a.pixels + y * row + j, tile + y * lanes, rest);
+}
+
+/// (v / 255 - mean) / std of every byte, per channel, in float as PyTorch computes it.
+class NormalizeTable {
+ public:
+  NormalizeTable(const std::array<float, 3>& mean, const std::array<float, 3>& std) {
+    for (size_t c = 0; c < 3; ++c) {
+      require(std[c] > 0.0f, "normalize: standard deviation {}", std[c]);
+      for (size_t v = 0; v < 256; ++v) values_[c][v] = (static_cast<float>(v) / 255.0f - mean[c]) / std[c];
     }
   }
-  for (i64 j = 0; j < row; j += lanes) {  // 64 bytes of all rows
-    const size_t count = static_cast<size_t>(std::min(lanes, row - j));
-    for (i64 y = 0; y < a.height; ++y) {
-      std::memcpy(&scratch.a[static_cast<size_t>(y * lanes)], a.pixels + y * row + j, count);
-    }
-    detail::blur_three(a.height, box, scratch);
-    for (i64 y = 0; y < a.height; ++y) {
-      std::memcpy(a.pixels + y * row + j, &scratch.b[static_cast<size_t>(y * lanes)], count);
-    }
+  const std::array<float, 256>& channel(i64 c) const { return values_[static_cast<size_t>(c)]; }
+
+ private:
+  std::array<std::array<float, 256>, 3> values_;
+};
+
+/// Pixels to normalised planes: out is (3, height, width), contiguous. Source: torchvision, ToTensor and Normalize.
+inline void normalize_pixels(const u8* pixels, i64 count, const NormalizeTable& table, float* out) {
+  const auto &red = table.channel(0), &green = table.channel(1), &blue = table.channel(2);
+  for (i64 i = 0; i < count; ++i) {
+    out[i] = red[pixels[3 * i]];
+    out[count + i] = green[pixels[3 * i + 1]];
+    out[2 * count + i] = blue[pixels[3 * i + 2]];
   }
 }
 

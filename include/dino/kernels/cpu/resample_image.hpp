@@ -19,8 +19,8 @@ struct PixelBox {
   friend bool operator==(const PixelBox&, const PixelBox&) = default;
 };
 
-/// in: RGB rows, `in_stride` bytes apart.  box: the part of it that is resized to out_width x out_height; nothing outside
-/// of it is read, as if it had been cropped before.  window: the part of that result that is computed.
+/// in: RGB rows, `in_stride` bytes apart.  box: the part of it that is resized to out_width x out_height; nothing
+/// outside of it is read, as if it had been cropped before.  window: the part of that result that is computed.
 /// out: (window.height, window.width, 3), contiguous.
 struct ResampleImageArgs {
   const u8* in;
@@ -105,8 +105,8 @@ inline void resample_sum(const u8* in, i64 stride, const i32* weights, i64 taps,
   }
 }
 
-/// Sixteen rows of pixels, turned so that the rows are neighbours: tile[64 x + 4 row] is pixel x of a row (and a byte of its
-/// neighbour, which is not used). Missing rows repeat the last one.
+/// Sixteen rows of pixels, turned so that the rows are neighbours: tile[64 x + 4 row] is pixel x of a row (and a byte
+/// of its neighbour, which is not used). Missing rows repeat the last one.
 inline void resample_load_tile(const u8* in, i64 stride, i64 rows, i64 width, u8* tile) {
   for (i64 r = 0; r < resample_tile; ++r) {
     const u8* line = in + std::min(r, rows - 1) * stride;
@@ -140,10 +140,11 @@ inline void resample_columns(const ResampleImageArgs& a, i64 row, i64 count, i64
 
 }  // namespace detail
 
-/// Resizes the box with Pillow's arithmetic: centre (o + 1/2) scale, support stretched by max(scale, 1), weights normalised
-/// to 1 and rounded to 22 bits, sums in integers, 8 bits between the passes.
+/// Resizes the box with Pillow's arithmetic: centre (o + 1/2) scale, support stretched by max(scale, 1), weights
+/// normalised to 1 and rounded to 22 bits, sums in integers, 8 bits between the passes.
 /// Throws if an extent is not positive or the window leaves the output. Reads each input byte of the box once.
-/// Source: Pillow, Image.crop(box).resize(size, BICUBIC or BILINEAR).
+/// Source: Pillow 9.4, Image.crop(box).resize(size, BICUBIC or BILINEAR). Newer releases do the rows first for some
+/// shapes, and then differ by a few levels there.
 inline void resample_image(const ResampleImageArgs& a, ResampleImageScratch& scratch) {
   require(a.box.x >= 0 && a.box.y >= 0 && a.box.width >= 1 && a.box.height >= 1,
           "resample_image: the box is {} x {} at ({},{})", a.box.width, a.box.height, a.box.x, a.box.y);
