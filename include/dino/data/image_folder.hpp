@@ -51,7 +51,7 @@ inline bool is_image_name(const std::string& name) {
   return std::find(known.begin(), known.end(), extension_of(name)) != known.end();
 }
 
-/// One pass over a tree, one open folder per level. Links to folders are followed unless they lead back up.
+/// One pass over a tree, with one folder open at a time. Links to folders are followed unless they lead back up.
 class FolderWalk {
  public:
   explicit FolderWalk(const std::filesystem::path& root) { walk(root, "", 0); }
