@@ -57,7 +57,8 @@ TEST_CASE("report: a run becomes one page with curves, events, configuration and
   run.write("env.json", R"({"dino": "0.1.0", "cpu": "AMD <EPYC>"})");
   run.write("config.json", R"({"v": 1, "program": "dino_pretrain",
     "options": {"seed": 42, "k_dim": 4096, "lr": 0.0005, "epochs": 3, "backbone": "vit-s-16"},
-    "sources": {"seed": "default", "k_dim": "data set synthetic", "lr": "auto", "epochs": "--epochs", "backbone": "my.json:2:3"}})");
+    "sources": {"seed": "default", "k_dim": "data set synthetic", "lr": "auto", "epochs": "--epochs",
+                "backbone": "my.json:2:3"}})");
   const std::string page = run.page();
   check_page(page);
   CHECK(has(page, "<h1>dino_pretrain, vit-s-16, dino_report_"));

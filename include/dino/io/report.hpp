@@ -17,21 +17,37 @@ std::filesystem::path write_report(const std::filesystem::path& folder);
 namespace detail {
 
 inline std::string report_style() {
-  return R"(:root{color-scheme:light dark;--paper:#fff;--ink:#222;--soft:#666;--edge:#ddd;--tile:#f5f6f8;--alarm:#b00020}
-@media (prefers-color-scheme:dark){:root{--paper:#17191c;--ink:#e4e4e4;--soft:#a0a4aa;--edge:#33373d;--tile:#202429;--alarm:#ff8a80}}
+  return R"(:root{color-scheme:light dark;
+  --paper:#fff;--ink:#222;--soft:#666;--edge:#ddd;--tile:#f5f6f8;--alarm:#b00020}
+@media (prefers-color-scheme:dark){:root{
+  --paper:#17191c;--ink:#e4e4e4;--soft:#a0a4aa;--edge:#33373d;--tile:#202429;--alarm:#ff8a80}}
 *{box-sizing:border-box}
-body{margin:0 auto;padding:16px;max-width:1180px;background:var(--paper);color:var(--ink);font:16px/1.45 system-ui,-apple-system,"Segoe UI",sans-serif}
-h1{font-size:1.5rem;margin:.2em 0;overflow-wrap:anywhere}h2{font-size:1.15rem;margin:2em 0 .6em;border-bottom:1px solid var(--edge);padding-bottom:.2em}
-h3{font-size:1rem;margin:0 0 .3em}p{margin:.4em 0}.soft,figcaption{color:var(--soft);font-size:.9rem}
+body{margin:0 auto;padding:16px;max-width:1180px;background:var(--paper);color:var(--ink);
+  font:16px/1.45 system-ui,-apple-system,"Segoe UI",sans-serif}
+h1{font-size:1.5rem;margin:.2em 0;overflow-wrap:anywhere}
+h2{font-size:1.15rem;margin:2em 0 .6em;border-bottom:1px solid var(--edge);padding-bottom:.2em}
+h3{font-size:1rem;margin:0 0 .3em}
+p{margin:.4em 0}
+.soft,figcaption{color:var(--soft);font-size:.9rem}
+.alarm{color:var(--alarm);font-weight:600}
 pre{margin:.6em 0;padding:.7em;background:var(--tile);border-radius:6px;overflow-x:auto;font-size:.85rem}
 .tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:10px;margin:1em 0}
-.tile{background:var(--tile);border-radius:6px;padding:.6em .8em}.tile b{display:block;font-size:1.2rem;font-variant-numeric:tabular-nums}
+.tile{background:var(--tile);border-radius:6px;padding:.6em .8em}
+.tile b{display:block;font-size:1.2rem;font-variant-numeric:tabular-nums}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:24px}
-figure{margin:0;min-width:0}img{max-width:100%;height:auto;display:block;border-radius:4px}.pictures figure{margin-bottom:20px}
-table{border-collapse:collapse;width:100%;font-size:.9rem}td,th{text-align:left;vertical-align:top;padding:.25em .8em .25em 0;border-bottom:1px solid var(--edge);overflow-wrap:anywhere}
-th{font-weight:600;width:34%;overflow-wrap:normal}.events td{overflow-wrap:break-word}.events td:first-child{white-space:nowrap}.alarm{color:var(--alarm);font-weight:600}
+figure{margin:0;min-width:0}
+img{max-width:100%;height:auto;display:block;border-radius:4px}
+.pictures figure{margin-bottom:20px}
+table{border-collapse:collapse;width:100%;font-size:.9rem}
+td,th{text-align:left;vertical-align:top;padding:.25em .8em .25em 0;border-bottom:1px solid var(--edge);
+  overflow-wrap:anywhere}
+th{font-weight:600;width:34%;overflow-wrap:normal}
+.events td{overflow-wrap:break-word}
+.events td:first-child{white-space:nowrap}
 summary{cursor:pointer;padding:.5em 0}
-@media (max-width:600px){.events tr{display:block;border-bottom:1px solid var(--edge)}.events td{display:inline-block;border:0;overflow-wrap:anywhere}}
+@media (max-width:600px){
+  .events tr{display:block;border-bottom:1px solid var(--edge)}
+  .events td{display:inline-block;border:0;overflow-wrap:anywhere}}
 )";
 }
 

@@ -78,7 +78,8 @@ inline std::string tick_label(double value, double step) {
 /// The rules for the classes that charts use: once per page, or inside a file. The colours are those of Okabe and Ito,
 /// which people with any colour vision tell apart, lighter on dark paper; from the seventh series on lines are dashed.
 inline std::string chart_style() {
-  return R"(.chart{font:14px system-ui,-apple-system,"Segoe UI",sans-serif;width:100%;max-width:100%;height:auto;display:block}
+  return R"(.chart{font:14px system-ui,-apple-system,"Segoe UI",sans-serif;width:100%;max-width:100%;height:auto;
+display:block}
 .chart text{fill:#333}.chart .paper{fill:#fff}.chart .grid{stroke:#e3e3e3}.chart .axis{stroke:#999}
 .chart .level{stroke:#555;stroke-width:1.5;stroke-dasharray:6 4}
 .chart .halo{paint-order:stroke;stroke:#fff;stroke-width:4;stroke-linejoin:round}
