@@ -107,7 +107,7 @@ TEST_CASE("option_text: the documentation is a table per group, with bars escape
   CHECK(text.find("\n## training\n\n| key | programs |") != std::string::npos);
   CHECK(text.find("| `batch_size` | pretrain, finetune | int | 1024 | 1..65536 | images | global \"batch\" | "
                   "`--batch-size 256` |\n") != std::string::npos);
-  CHECK(options_detail::cell("a|b") == "a\\|b");
+  CHECK(options_detail::cell("a|<b>") == "a\\|&lt;b>");
 }
 
 TEST_CASE("option_text: the schema is JSON and says type, bounds, words and default", "[io]") {

@@ -66,14 +66,18 @@ inline std::string help_entry(const OptionRow& row) {
   return line + (details.empty() ? "" : margin + details) + '\n';
 }
 
-/// Text within a cell of a Markdown table.
+/// Text within a cell of a Markdown table: no end of the cell, no HTML.
 inline std::string cell(std::string_view text) {
   std::string out;
-  for (const char c : text) out += c == '|' ? std::string("\\|") : std::string(1, c);
+  for (const char c : text) out += c == '|' ? std::string("\\|") : c == '<' ? std::string("&lt;") : std::string(1, c);
   return out;
 }
 
-inline std::string code_cell(std::string_view text) { return text.empty() ? "" : "`" + cell(text) + "`"; }
+inline std::string code_cell(std::string_view text) {
+  std::string code;
+  for (const char c : text) code += c == '|' ? std::string("\\|") : std::string(1, c);
+  return code.empty() ? code : "`" + code + "`";
+}
 
 inline std::string short_programs(const OptionRow& row) {
   std::string text;
