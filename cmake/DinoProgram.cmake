@@ -45,8 +45,9 @@ if(DINO_WARNINGS)
   target_compile_options(dino_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wshadow>
                          $<$<COMPILE_LANGUAGE:CXX>:-Wconversion> $<$<COMPILE_LANGUAGE:CXX>:-Wsign-conversion>)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-    # g++ 12 warns from its own AVX-512 headers when Eigen sums doubles.
-    target_compile_options(dino_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-maybe-uninitialized>)
+    # False alarms of g++ 12: from its own AVX-512 headers when Eigen sums doubles, and from "literal" + std::string.
+    target_compile_options(dino_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-maybe-uninitialized>
+                                                $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
   endif()
 endif()
 
