@@ -73,7 +73,7 @@ void find_tape(Tape<D>*& tape, const std::vector<Var<T, D>>& list, const Rest&..
   find_tape(tape, rest...);
 }
 
-template <class Op, class T, class D, class... Sinks> class OpRecord final : public Record<D> {
+template <class Op, class T, class D, class... Sinks> class OpRecord final : public TapeRecord<D> {
  public:
   typename Op::Saved saved;
 

@@ -7,7 +7,7 @@ namespace dino::inline DINO_ABI {
 
 namespace detail {
 
-template <class F, class T, class D> class CheckpointRecord final : public Record<D> {
+template <class F, class T, class D> class CheckpointRecord final : public TapeRecord<D> {
  public:
   CheckpointRecord(i64 output, const F& fn, const Var<T, D>& x, const typename Tape<D>::RandomState& random)
       : output_(output), fn_(fn), x_(x.value), dx_(x.tape->sink(x.slot)), random_(random) {}

@@ -28,12 +28,12 @@ template <class T, class D> struct Var {
 };
 
 /// One executed op: what its backward needs, and where its gradients go.
-template <class D> class Record {
+template <class D> class TapeRecord {
  public:
-  Record() = default;
-  Record(const Record&) = delete;
-  Record& operator=(const Record&) = delete;
-  virtual ~Record() = default;
+  TapeRecord() = default;
+  TapeRecord(const TapeRecord&) = delete;
+  TapeRecord& operator=(const TapeRecord&) = delete;
+  virtual ~TapeRecord() = default;
   virtual void replay(Tape<D>& tape) = 0;
 };
 
@@ -114,7 +114,7 @@ template <class D> class Tape {
     return static_cast<i64>(slots_.size()) - 1;
   }
   Sink<D> sink(i64 slot) { return {slot < 0 ? nullptr : &slots_[static_cast<size_t>(slot)]}; }
-  void add_record(std::unique_ptr<Record<D>> record) { records_.push_back(std::move(record)); }
+  void add_record(std::unique_ptr<TapeRecord<D>> record) { records_.push_back(std::move(record)); }
 
   /// The gradient that has arrived for a record's output, given away: undefined when there is none.
   template <class T> Tensor<T, D> take(i64 slot) {
@@ -133,7 +133,7 @@ template <class D> class Tape {
   BatchWindow window_;
   bool discards_ = false, replayed_ = false;
   std::deque<GradSlot<D>> slots_;  // a deque: sinks point into it while it grows
-  std::vector<std::unique_ptr<Record<D>>> records_;
+  std::vector<std::unique_ptr<TapeRecord<D>>> records_;
 };
 
 }  // namespace dino::inline DINO_ABI

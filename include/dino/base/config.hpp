@@ -41,3 +41,12 @@
 #else
 #  define DINO_SHARED_CODE
 #endif
+
+// Before a loop whose iterations are independent although pointers might overlap: lets the compiler vectorise it.
+#if defined(__clang__)
+#  define DINO_IVDEP _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#  define DINO_IVDEP _Pragma("GCC ivdep")
+#else
+#  define DINO_IVDEP
+#endif

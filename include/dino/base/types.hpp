@@ -2,6 +2,7 @@
 #pragma once
 
 #include <dino/base/config.hpp>
+#include <dino/base/probe.hpp>
 
 #include <bit>
 #include <cstdint>

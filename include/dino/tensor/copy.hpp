@@ -12,6 +12,7 @@ namespace dino::inline DINO_ABI {
 
 /// Memory of the host, above the kernels floor.
 template <class T> using HostTensor = Tensor<T, Cpu>;
+using HostDevice = Cpu;
 using HostContext = Context<Cpu>;
 
 /// A copy with memory of its own and no gaps between rows.

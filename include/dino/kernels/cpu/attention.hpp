@@ -44,11 +44,10 @@ void attention_scores(T* scores, const T* q, const T* k, i64 rows, i64 tokens, i
 /// Turns a row of scores into probabilities; returns the log of the sum of exponentials.
 template <class T> T softmax_row(T* s, i64 n, T scale) {
   const T largest = scale * max_over<T>(n, [s](i64 i) { return s[i]; });
-#pragma GCC ivdep
-  for (i64 i = 0; i < n; ++i) s[i] = math::exp(scale * s[i] - largest);
+  exp_row(s, s, n, scale, largest);
   const T total = sum(s, n);
   const T inverse = 1 / total;
-#pragma GCC ivdep
+  DINO_IVDEP
   for (i64 i = 0; i < n; ++i) s[i] *= inverse;
   return largest + std::log(total);
 }
@@ -80,11 +79,9 @@ void attention_score_gradient(const AttentionBackward<T>& a, const AttentionHead
     T *const pr = p + r * n, *const dr = ds + r * n;
     const T lse = a.lse[row * a.heads + at.head], scale = a.scale;
     const T correction = dot(a.dout + row * width + at.head * d, a.out + row * width + at.head * d, d);
-#pragma GCC ivdep
-    for (i64 i = 0; i < n; ++i) {
-      pr[i] = math::exp(scale * pr[i] - lse);
-      dr[i] = scale * pr[i] * (dr[i] - correction);
-    }
+    exp_row(pr, pr, n, scale, lse);
+    DINO_IVDEP
+    for (i64 i = 0; i < n; ++i) dr[i] = scale * pr[i] * (dr[i] - correction);
   }
 }
 

@@ -19,7 +19,7 @@ void batch_column_sums(Context<Cpu>& ctx, T* out, T* partial, i64 rows, i64 cols
     std::fill_n(part, cols, T(0));
     const i64 end = std::min(rows, (block + 1) * rows_per_block);
     for (i64 r = block * rows_per_block; r < end; ++r) {
-#pragma GCC ivdep
+      DINO_IVDEP
       for (i64 c = 0; c < cols; ++c) part[c] += f(r, c);
     }
   });
@@ -46,7 +46,7 @@ template <class T> void launch(Context<Cpu>& ctx, const BatchStatistics<T>& a) {
 
 template <class T> void launch(Context<Cpu>& ctx, const BatchNormApply<T>& a) {
   parallel_rows(ctx, a.rows, a.cols, [&](i64 r) {
-#pragma GCC ivdep
+    DINO_IVDEP
     for (i64 c = 0; c < a.cols; ++c) {
       const T rstd = 1 / std::sqrt(a.variance[c] + a.eps);
       a.y[r * a.cols + c] = (a.x[r * a.cols + c] - a.mean[c]) * rstd * a.gamma[c] + a.beta[c];

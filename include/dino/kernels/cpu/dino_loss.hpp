@@ -12,10 +12,21 @@ namespace dino::inline DINO_ABI::kernels {
 
 namespace detail {
 
-/// log sum exp of z(k).
-template <class T, class Z> T log_sum_exp(i64 n, Z z) {
-  const T largest = max_over<T>(n, z);
-  return largest + std::log(sum_over<T>(n, [&](i64 k) { return math::exp(z(k) - largest); }));
+/// log sum exp of scale x.
+template <class T> T log_sum_exp(const T* x, i64 n, T scale) {
+  const T largest = scale * max_over<T>(n, [x](i64 k) { return x[k]; });
+  return largest + std::log(exp_sum(x, n, scale, largest));
+}
+
+/// q = softmax((t - center) / tau) of one row; returns its log sum exp.
+template <class T> T teacher_row(T* q, const T* t, const T* center, i64 n, T scale) {
+  const T largest = scale * max_over<T>(n, [=](i64 k) { return t[k] - center[k]; });
+  exp_centered_row(q, t, center, n, scale, largest);
+  const T total = sum(q, n);
+  const T inverse = 1 / total;
+  DINO_IVDEP
+  for (i64 k = 0; k < n; ++k) q[k] *= inverse;
+  return largest + std::log(total);
 }
 
 /// Loss and entropy of one image; q is scratch of K values.
@@ -24,19 +35,15 @@ template <class T> void dino_loss_image(const DinoLossForward<T>& a, i64 image, 
   const T scale_s = 1 / a.tau_s, scale_t = 1 / a.tau_t;
   std::vector<T> lse_s(static_cast<size_t>(a.views));
   for (i64 v = 0; v < a.views; ++v) {
-    const T* const s = a.s + (v * a.images + image) * n;
-    lse_s[static_cast<size_t>(v)] = log_sum_exp<T>(n, [=](i64 k) { return s[k] * scale_s; });
+    lse_s[static_cast<size_t>(v)] = log_sum_exp(a.s + (v * a.images + image) * n, n, scale_s);
     if (a.lse_s) a.lse_s[v * a.images + image] = lse_s[static_cast<size_t>(v)];
   }
   T loss = 0, entropy = 0;
   for (i64 i = 0; i < 2; ++i) {
     const T *const t = a.t + (i * a.images + image) * n, *const center = a.center;
-    const auto z = [=](i64 k) { return (t[k] - center[k]) * scale_t; };
-    const T lse_t = log_sum_exp<T>(n, z);
+    const T lse_t = teacher_row(q, t, center, n, scale_t);
     if (a.lse_t) a.lse_t[i * a.images + image] = lse_t;
-#pragma GCC ivdep
-    for (i64 k = 0; k < n; ++k) q[k] = math::exp(z(k) - lse_t);
-    entropy += lse_t - sum_over<T>(n, [&](i64 k) { return q[k] * z(k); });
+    entropy += lse_t - scale_t * sum_over<T>(n, [=](i64 k) { return q[k] * (t[k] - center[k]); });
     for (i64 v = 0; v < a.views; ++v) {
       if (v == i) continue;
       loss += lse_s[static_cast<size_t>(v)] - scale_s * dot(q, a.s + (v * a.images + image) * n, n);
@@ -58,7 +65,7 @@ template <class T> void dino_loss_gradient(const DinoLossBackward<T>& a, i64 ima
     for (i64 i = 0; i < 2; ++i) {
       const T *const t = a.t + (i * a.images + image) * n + first, *const center = a.center + first;
       const T lse = a.lse_t[i * a.images + image];
-      for (i64 k = 0; k < count; ++k) q[i][k] = math::exp((t[k] - center[k]) * scale_t - lse);
+      exp_centered_row(q[i], t, center, count, scale_t, lse);
     }
     for (i64 v = 0; v < a.views; ++v) {
       const i64 row = v * a.images + image;
@@ -66,11 +73,14 @@ template <class T> void dino_loss_gradient(const DinoLossBackward<T>& a, i64 ima
       const T lse = a.lse_s[row], pairs = v < 2 ? T(1) : T(2);
       const T use0 = v == 0 ? T(0) : T(1), use1 = v == 1 ? T(0) : T(1);
       T* const ds = a.ds.ptr + row * n + first;
-      const T keep = a.ds.add ? T(1) : T(0);
-#pragma GCC ivdep
-      for (i64 k = 0; k < count; ++k) {
-        const T g = factor * (pairs * math::exp(s[k] * scale_s - lse) - use0 * q[0][k] - use1 * q[1][k]);
-        ds[k] = keep != T(0) ? ds[k] + g : g;
+      T p[width];
+      exp_row(p, s, count, scale_s, lse);
+      if (a.ds.add) {
+        DINO_IVDEP
+        for (i64 k = 0; k < count; ++k) ds[k] += factor * (pairs * p[k] - use0 * q[0][k] - use1 * q[1][k]);
+      } else {
+        DINO_IVDEP
+        for (i64 k = 0; k < count; ++k) ds[k] = factor * (pairs * p[k] - use0 * q[0][k] - use1 * q[1][k]);
       }
     }
   }
@@ -78,13 +88,15 @@ template <class T> void dino_loss_gradient(const DinoLossBackward<T>& a, i64 ima
 
 /// batch_mean_k = mean over all teacher rows of q_k.
 template <class T> void dino_batch_mean(Context<Cpu>& ctx, const DinoLossForward<T>& a, const T* lse_t) {
+  constexpr i64 width = 1024;
   const T scale_t = 1 / a.tau_t;
-  parallel_ranges(ctx, a.outputs, 1024, [&](i64 begin, i64 end) {
+  parallel_ranges(ctx, a.outputs, width, [&](i64 begin, i64 end) {
     std::fill(a.batch_mean + begin, a.batch_mean + end, T(0));
+    T q[width];
     for (i64 row = 0; row < 2 * a.images; ++row) {
-      const T* const t = a.t + row * a.outputs;
-#pragma GCC ivdep
-      for (i64 k = begin; k < end; ++k) a.batch_mean[k] += math::exp((t[k] - a.center[k]) * scale_t - lse_t[row]);
+      exp_centered_row(q, a.t + row * a.outputs + begin, a.center + begin, end - begin, scale_t, lse_t[row]);
+      DINO_IVDEP
+      for (i64 k = begin; k < end; ++k) a.batch_mean[k] += q[k - begin];
     }
     for (i64 k = begin; k < end; ++k) a.batch_mean[k] /= static_cast<T>(2 * a.images);
   });

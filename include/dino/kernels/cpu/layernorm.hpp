@@ -17,7 +17,7 @@ template <class T> void launch(Context<Cpu>& ctx, const LayerNormForward<T>& a) 
     const T mean = sum(x, cols) / static_cast<T>(cols);
     const T square = sum_over<T>(cols, [=](i64 c) { return (x[c] - mean) * (x[c] - mean); });
     const T rstd = 1 / std::sqrt(square / static_cast<T>(cols) + a.eps);
-#pragma GCC ivdep
+    DINO_IVDEP
     for (i64 c = 0; c < cols; ++c) y[c] = (x[c] - mean) * rstd * a.gamma[c] + a.beta[c];
     if (a.mean) {
       a.mean[r] = mean;
@@ -37,10 +37,10 @@ template <class T> void layernorm_dx_row(const LayerNormBackward<T>& a, i64 r) {
   const T gn = sum_over<T>(cols, [=](i64 c) { return dy[c] * gamma[c] * ((x[c] - mean) * rstd); }) /
                static_cast<T>(cols);
   if (a.dx.add) {
-#pragma GCC ivdep
+    DINO_IVDEP
     for (i64 c = 0; c < cols; ++c) dx[c] += rstd * (dy[c] * gamma[c] - g - (x[c] - mean) * rstd * gn);
   } else {
-#pragma GCC ivdep
+    DINO_IVDEP
     for (i64 c = 0; c < cols; ++c) dx[c] = rstd * (dy[c] * gamma[c] - g - (x[c] - mean) * rstd * gn);
   }
 }
@@ -55,7 +55,7 @@ template <class T> void layernorm_partial(const LayerNormBackward<T>& a, i64 blo
   for (i64 r = begin; r < end; ++r) {
     const T *const x = a.x + r * cols, *const dy = a.dy + r * cols;
     const T mean = a.mean[r], rstd = a.rstd[r];
-#pragma GCC ivdep
+    DINO_IVDEP
     for (i64 c = 0; c < cols; ++c) {
       dgamma[c] += dy[c] * ((x[c] - mean) * rstd);
       dbeta[c] += dy[c];

@@ -15,10 +15,10 @@ template <class T, class F> void map_into(Context<Cpu>& ctx, const Target<T>& ou
   parallel_ranges(ctx, n, map_grain, [&](i64 begin, i64 end) {
     T* const ptr = out.ptr;
     if (out.add) {
-#pragma GCC ivdep
+      DINO_IVDEP
       for (i64 i = begin; i < end; ++i) ptr[i] += f(i);
     } else {
-#pragma GCC ivdep
+      DINO_IVDEP
       for (i64 i = begin; i < end; ++i) ptr[i] = f(i);
     }
   });

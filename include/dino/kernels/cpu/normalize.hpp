@@ -43,7 +43,7 @@ template <class T> void launch(Context<Cpu>& ctx, const ScaleColumns<T>& a) {
   parallel_rows(ctx, a.rows, a.cols, [&](i64 r) {
     const T* const x = a.x + r * a.cols;
     T* const y = a.y + r * a.cols;
-#pragma GCC ivdep
+    DINO_IVDEP
     for (i64 k = 0; k < a.cols; ++k) y[k] = x[k] * a.factor[k];
   });
 }

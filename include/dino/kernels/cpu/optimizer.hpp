@@ -76,7 +76,7 @@ template <class T> void launch(Context<Cpu>& ctx, const AdamW<T>& a) {
     const T root = std::sqrt(range.correction2), beta1 = a.beta1, beta2 = a.beta2, eps = a.eps;
     T *const p = a.p, *const m = a.m, *const v = a.v;
     const T* const grad = a.g;
-#pragma GCC ivdep
+    DINO_IVDEP
     for (i64 i = b.begin; i < b.end; ++i) {
       const T g = scale * grad[i];
       m[i] = beta1 * m[i] + (1 - beta1) * g;
@@ -90,7 +90,7 @@ template <class T> void launch(Context<Cpu>& ctx, const Sgd<T>& a) {
   detail::for_each_block(ctx, a.ranges, [&](const detail::RangeBlock& b) {
     const auto& range = a.ranges[static_cast<size_t>(b.range)];
     const T scale = detail::clip_scale(a.clip_norm, a.clip, b.range);
-#pragma GCC ivdep
+    DINO_IVDEP
     for (i64 i = b.begin; i < b.end; ++i) {
       a.buffer[i] = a.momentum * a.buffer[i] + (scale * a.g[i] + range.decay * a.p[i]);
       a.p[i] -= range.lr * a.buffer[i];
@@ -104,7 +104,7 @@ template <class T> void launch(Context<Cpu>& ctx, const Lars<T>& a) {
     const T scale = detail::clip_scale(a.clip_norm, a.clip, b.range);
     const T p_norm = a.p_norm[b.range], d_norm = a.d_norm[b.range];
     const T trust = range.adapt && p_norm > 0 && d_norm > 0 ? a.eta * p_norm / d_norm : T(1);
-#pragma GCC ivdep
+    DINO_IVDEP
     for (i64 i = b.begin; i < b.end; ++i) {
       a.buffer[i] = a.momentum * a.buffer[i] + trust * (scale * a.g[i] + range.decay * a.p[i]);
       a.p[i] -= range.lr * a.buffer[i];
@@ -115,7 +115,7 @@ template <class T> void launch(Context<Cpu>& ctx, const Lars<T>& a) {
 template <class T> void launch(Context<Cpu>& ctx, const Ema<T>& a) {
   const T momentum = a.momentum, rest = 1 - a.momentum;
   parallel_ranges(ctx, a.n, 1 << 15, [&](i64 begin, i64 end) {
-#pragma GCC ivdep
+    DINO_IVDEP
     for (i64 i = begin; i < end; ++i) a.average[i] = momentum * a.average[i] + rest * a.p[i];
   });
 }

@@ -16,7 +16,7 @@ template <class T> void launch(Context<Cpu>& ctx, const ColumnSum<T>& a) {
     const i64 end = std::min(a.rows, (block + 1) * block_rows);
     for (i64 r = block * block_rows; r < end; ++r) {
       const T* const x = a.x + r * cols;
-#pragma GCC ivdep
+      DINO_IVDEP
       for (i64 c = 0; c < cols; ++c) part[c] += x[c];
     }
   });

@@ -36,7 +36,7 @@ template <class T> void launch(Context<Cpu>& ctx, const ResamplePositions<T>& a)
       for (int j = 0; j < 4; ++j) {
         const T w = ty.weight[i] * tx.weight[j];
         const T* const in = a.in + (ty.index[i] * a.grid + tx.index[j]) * a.cols;
-#pragma GCC ivdep
+        DINO_IVDEP
         for (i64 c = 0; c < a.cols; ++c) out[c] += w * in[c];
       }
     }
@@ -55,7 +55,7 @@ template <class T> void launch(Context<Cpu>& ctx, const ResamplePositionsBackwar
         const T w = wy * detail::weight_of(cols[static_cast<size_t>(x)], in % a.grid);
         if (w == T(0)) continue;
         const T* const dout = a.dout + (y * a.width + x) * a.cols;
-#pragma GCC ivdep
+        DINO_IVDEP
         for (i64 c = 0; c < a.cols; ++c) din[c] += w * dout[c];
       }
     }

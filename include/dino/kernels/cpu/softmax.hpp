@@ -15,10 +15,9 @@ template <class T> void launch(Context<Cpu>& ctx, const SoftmaxForward<T>& a) {
     const T* const x = a.x + r * cols;
     T* const y = a.y + r * cols;
     const T largest = factor * max_over<T>(cols, [x](i64 c) { return x[c]; });
-#pragma GCC ivdep
-    for (i64 c = 0; c < cols; ++c) y[c] = math::exp(factor * x[c] - largest);
+    exp_row(y, x, cols, factor, largest);
     const T inverse = 1 / sum(y, cols);
-#pragma GCC ivdep
+    DINO_IVDEP
     for (i64 c = 0; c < cols; ++c) y[c] *= inverse;
   });
 }

@@ -1,0 +1,84 @@
+// Everything of a trainer that a checkpoint holds.
+#pragma once
+
+#include <dino/io/weights.hpp>
+#include <dino/ssl/trainer.hpp>
+
+namespace dino::inline DINO_ABI {
+
+/// The tensors of a trainer under their names: student.*, teacher.*, optim.<moment>.*, optim.steps, loss.center. They are views
+/// of the trainer's memory; steps is the memory for the counts, and must live as long as the views.
+template <class T> std::vector<TensorView> trainer_views(DinoTrainer<T, HostDevice>& trainer, std::vector<i64>& steps) {
+  using A = acc_t<T>;
+  auto views = parameter_views(trainer.student_params(), "", "student.");
+  const auto append = [&](std::vector<TensorView> more) { views.insert(views.end(), more.begin(), more.end()); };
+  append(parameter_views(trainer.teacher_params(), "", "teacher."));
+  steps.clear();
+  for (const auto& segment : trainer.student_params().segments()) {
+    steps.push_back(segment.steps);
+    for (const auto& [name, flat] : trainer.optimizer().state()) {
+      const std::span<const A> values(flat.data() + segment.offset, static_cast<size_t>(segment.shape.numel()));
+      views.push_back(tensor_view(str("optim.{}.{}", name, segment.name), segment.shape, values));
+    }
+  }
+  views.push_back(tensor_view("optim.steps", {static_cast<i64>(steps.size())}, steps));
+  const auto& center = trainer.objective().center();
+  views.push_back(tensor_view("loss.center", center.shape(), std::span<const A>(center.data(), static_cast<size_t>(center.numel()))));
+  const auto buffers = [&](const char* prefix, const auto& store) {
+    for (const auto& buffer : store.buffers()) {
+      const std::span<const A> values(buffer.tensor.data(), static_cast<size_t>(buffer.tensor.numel()));
+      views.push_back(tensor_view(prefix + buffer.name, buffer.tensor.shape(), values));
+    }
+  };
+  buffers("student.", trainer.student_params());
+  buffers("teacher.", trainer.teacher_params());
+  return views;
+}
+
+namespace detail {
+
+/// A tensor of the checkpoint as numbers, its shape checked.
+template <class A> std::vector<A> checked_values(const StateDict& state, const std::string& name, const Shape& shape,
+                                                 const std::string& where) {
+  const auto* tensor = state.find(name);
+  require(tensor != nullptr, ErrorKind::weights, "{}: there is no tensor {}. The checkpoint belongs to another optimizer or model",
+          where, name);
+  require(tensor->shape == shape, ErrorKind::weights, "{}: {} is {}, the run needs {}. The checkpoint belongs to another model",
+          where, name, tensor->shape, shape);
+  return tensor->template to<A>();
+}
+
+}  // namespace detail
+
+/// Puts a trainer into the state of a checkpoint after `step` updates. Everything is read and checked before the first change.
+template <class T> void load_trainer(DinoTrainer<T, HostDevice>& trainer, const StateDict& state, i64 step, const std::string& where) {
+  using A = acc_t<T>;
+  auto &student = trainer.student_params(), &teacher = trainer.teacher_params();
+  detail::check_parameters(student, state, "student.", false, where);
+  detail::check_parameters(teacher, state, "teacher.", false, where);
+  std::vector<std::pair<HostTensor<A>, std::vector<A>>> todo;
+  for (const auto& segment : student.segments()) {
+    for (const auto& [name, flat] : trainer.optimizer().state()) {
+      todo.push_back({HostTensor<A>(flat.storage(), flat.data() + segment.offset, segment.shape),
+                      detail::checked_values<A>(state, str("optim.{}.{}", name, segment.name), segment.shape, where)});
+    }
+  }
+  const auto& center = trainer.objective().center();
+  todo.push_back({center, detail::checked_values<A>(state, "loss.center", center.shape(), where)});
+  const auto buffers = [&](const std::string& prefix, const auto& store) {
+    for (const auto& buffer : store.buffers()) {
+      todo.push_back({buffer.tensor, detail::checked_values<A>(state, prefix + buffer.name, buffer.tensor.shape(), where)});
+    }
+  };
+  buffers("student.", student);
+  buffers("teacher.", teacher);
+  const auto count = static_cast<i64>(student.segments().size());
+  const auto steps = detail::checked_values<i64>(state, "optim.steps", {count}, where);
+  load_parameters(student, state, "student.", where, false);
+  load_parameters(teacher, state, "teacher.", where, false);
+  for (const auto& [tensor, values] : todo) copy_from_host(tensor, std::span<const A>(values));
+  for (size_t i = 0; i < steps.size(); ++i) student.segments()[i].steps = steps[i];
+  trainer.set_steps_done(step);
+}
+
+}  // namespace dino::inline DINO_ABI
