@@ -95,6 +95,10 @@ class JpegDecoder {
       if (!decodable) judge(jpeg, name, policy, out.warning);
       reset();
     }
+    if (width == 0) {  // a file of tables alone is no error to the library
+      reset();
+      fail(ErrorKind::data, "{}: damaged JPEG: no picture in it", name);
+    }
     check_image_size(name, width, height, ImageLimits::jpeg_side);
     const bool cmyk = colorspace == TJCS_CMYK || colorspace == TJCS_YCCK;
     std::vector<u8> inks(cmyk ? static_cast<size_t>(4) * static_cast<size_t>(width) * static_cast<size_t>(height) : 0);

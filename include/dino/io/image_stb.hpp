@@ -174,7 +174,8 @@ inline Image decode_stb(std::span<const u8> bytes, const std::string& name, i64 
   const int size = static_cast<int>(bytes.size());
   const auto reason = [&]() -> std::string {
     if (budget.exceeded) return "decoding needs more memory than an intact file of this size would";
-    return stb::stbi_failure_reason();
+    const char* text = stb::stbi_failure_reason();
+    return text ? text : "no reason given";
   };
   require(stb::stbi_info_from_memory(bytes.data(), size, &width, &height, &channels) != 0, ErrorKind::data,
           "{}: cannot be decoded: {}", name, reason());
