@@ -43,7 +43,8 @@ template <class F> int run_program(F body) {
   } catch (const dino::Error& error) {
     std::cerr << "error: " << error.what() << '\n';
     if (error.kind() == dino::ErrorKind::internal) {
-      std::cerr << "This is a fault of the program (dino " << DINO_VERSION << "). Please report it with the command you ran.\n";
+      std::cerr << "This is a fault of the program (dino " << DINO_VERSION
+                << "). Please report it with the command you ran.\n";
     }
     return error.exit_code();
   } catch (const std::bad_alloc&) {

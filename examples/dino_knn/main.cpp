@@ -44,7 +44,8 @@ struct BankAndQueries {
   std::vector<std::string> notes;
 };
 
-/// --data holds the queries (its test split, if it has one), --train-data the bank; without it the training split of --data.
+/// --data holds the queries (its test split, if it has one), --train-data the bank; without it the training split of
+/// --data.
 BankAndQueries open_sets(const dino::KnnConfig& c, i64 image_size) {
   const auto options = programs::dataset_options(c.common, image_size);
   auto data = dino::open_dataset(c.common.data, options);
@@ -65,21 +66,25 @@ BankAndQueries open_sets(const dino::KnnConfig& c, i64 image_size) {
     queries = parts.test;
     notes.push_back(str("no test split: {} images are held out as queries", parts.test.size()));
   }
-  dino::require(bank->labelled() && queries->labelled(), dino::ErrorKind::data, "{}: k-NN needs labels in bank and queries", c.common.data);
+  dino::require(bank->labelled() && queries->labelled(), dino::ErrorKind::data,
+                "{}: k-NN needs labels in bank and queries", c.common.data);
   dino::require(bank->classes() == queries->classes(), dino::ErrorKind::data,
                 "bank and queries have different classes ({} and {}); they must have the same class folders",
                 bank->classes().size(), queries->classes().size());
   return {programs::at_most(*bank, c.eval_bank), programs::at_most(*queries, c.eval_queries), notes};
 }
 
-dino::FeatureSet features(dino::HostContext& ctx, const FeatureSource& source, const dino::AnyDataset& set, i64 batch, bool quiet,
-                          const char* what) {
+dino::FeatureSet features(dino::HostContext& ctx, const FeatureSource& source, const dino::AnyDataset& set, i64 batch,
+                          bool quiet, const char* what) {
   const bool terminal = !quiet && dino::standard_error().terminal;
   const auto show = [&](i64 done) {
-    if (terminal) std::cerr << '\r' << what << "  " << dino::format_count(done) << " of " << dino::format_count(set.size()) << std::flush;
+    if (terminal)
+      std::cerr << '\r' << what << "  " << dino::format_count(done) << " of " << dino::format_count(set.size())
+                << std::flush;
   };
-  auto out = source.backbone ? dino::extract_features<float>(ctx, ctx, *source.backbone, set, source.transform, batch, show)
-                             : dino::pixel_features(ctx, set, source.transform);
+  auto out = source.backbone
+                 ? dino::extract_features<float>(ctx, ctx, *source.backbone, set, source.transform, batch, show)
+                 : dino::pixel_features(ctx, set, source.transform);
   if (terminal) std::cerr << '\n';
   for (const auto& reason : out.skipped) std::cerr << "  ! bad image: " << reason << "; skipped\n";
   dino::require(out.size() > 0, dino::ErrorKind::data, "{}: no image could be read", set.title());
@@ -87,20 +92,29 @@ dino::FeatureSet features(dino::HostContext& ctx, const FeatureSource& source, c
   return out;
 }
 
-void print_scores(const dino::KnnConfig& c, const FeatureSource& source, const dino::FeatureSet& bank, const dino::FeatureSet& queries,
-                  const std::vector<dino::KnnScore>& scores) {
+void print_scores(const dino::KnnConfig& c, const FeatureSource& source, const dino::FeatureSet& bank,
+                  const dino::FeatureSet& queries, const std::vector<dino::KnnScore>& scores) {
   if (c.common.json) {
     for (const auto& s : scores) {
-      std::cout << dino::to_json(dino::Record("eval").set("name", "knn").set("features", source.name).set("bank", bank.size())
-                                     .set("queries", queries.size()).set("temperature", c.temperature).set("k", s.k)
-                                     .set("top1", s.top1).set("top5", s.top5)) << '\n';
+      std::cout << dino::to_json(dino::Record("eval")
+                                     .set("name", "knn")
+                                     .set("features", source.name)
+                                     .set("bank", bank.size())
+                                     .set("queries", queries.size())
+                                     .set("temperature", c.temperature)
+                                     .set("k", s.k)
+                                     .set("top1", s.top1)
+                                     .set("top5", s.top5))
+                << '\n';
     }
     return;
   }
   const auto percent = [](double x) { return dino::number_text(std::round(x * 100) / 100); };
-  std::cout << source.name << ": bank " << dino::format_count(bank.size()) << ", queries " << dino::format_count(queries.size())
-            << ", " << bank.dim << " values, temperature " << dino::number_text(c.temperature) << '\n';
-  for (const auto& s : scores) std::cout << "k-NN(" << s.k << ")  top-1 " << percent(s.top1) << " %  top-5 " << percent(s.top5) << " %\n";
+  std::cout << source.name << ": bank " << dino::format_count(bank.size()) << ", queries "
+            << dino::format_count(queries.size()) << ", " << bank.dim << " values, temperature "
+            << dino::number_text(c.temperature) << '\n';
+  for (const auto& s : scores)
+    std::cout << "k-NN(" << s.k << ")  top-1 " << percent(s.top1) << " %  top-5 " << percent(s.top5) << " %\n";
 }
 
 int evaluate(const dino::KnnConfig& c) {
@@ -108,7 +122,8 @@ int evaluate(const dino::KnnConfig& c) {
   const auto source = open_source(ctx, c);
   const auto sets = open_sets(c, source.transform.size);
   if (!c.common.quiet) {
-    std::cerr << programs::banner() << "\nbank    " << sets.bank.describe() << "\nqueries " << sets.queries.describe() << '\n';
+    std::cerr << programs::banner() << "\nbank    " << sets.bank.describe() << "\nqueries " << sets.queries.describe()
+              << '\n';
     for (const auto& note : sets.notes) std::cerr << "        " << note << '\n';
   }
   const auto bank = features(ctx, source, sets.bank, c.batch_size, c.common.quiet, "bank   ");

@@ -33,8 +33,8 @@ class Pretrain {
         crops_(crop_settings(config_), static_cast<dino::u64>(config_.common.seed)),
         folder_(request(config_)),
         ctx_(config_.common.threads),
-        checkpoints_(folder_.checkpoints(), {.keep = config_.keep, .keep_every = config_.keep_every,
-                                             .verify = config_.verify_checkpoints}) {
+        checkpoints_(folder_.checkpoints(),
+                     {.keep = config_.keep, .keep_every = config_.keep_every, .verify = config_.verify_checkpoints}) {
     const auto resumed = folder_.resumed() && config_.resume != "never" ? restore_config() : std::nullopt;
     const dino::Sampler sampler(sets_.train.size(), config_.batch_size, static_cast<dino::u64>(config_.common.seed));
     steps_per_epoch_ = sampler.steps_per_epoch();
@@ -92,8 +92,9 @@ class Pretrain {
     const auto before = dino::parse_options(dino::Program::pretrain, arguments, {});
     if (before.ok() && !config_.force_config) {
       const auto changes = dino::changed_since(before.options, options_);
-      dino::require(changes.empty(), dino::ErrorKind::usage, "{}: {} since the run was started. Use a new --out, or --force-config",
-                    folder().string(), dino::detail::name_list(changes));
+      dino::require(changes.empty(), dino::ErrorKind::usage,
+                    "{}: {} since the run was started. Use a new --out, or --force-config", folder().string(),
+                    dino::detail::name_list(changes));
     }
     auto loaded = checkpoints_.load_newest([&](const std::string& message) { say("resume: " + message); });
     if (loaded) say(str("resume: {} (step {})", loaded->path.string(), loaded->step));
@@ -138,14 +139,16 @@ class Pretrain {
     for (const auto& g : groups) sizes += str("{}{}x{}", sizes.empty() ? "" : " + ", g.crops, g.height);
     const auto millions = [](i64 n) { return dino::number_text(std::round(static_cast<double>(n) / 1e4) / 100); };
     i64 backbone = 0;
-    for (const auto& s : trainer_->student_params().segments()) backbone += s.name.starts_with("backbone.") ? s.shape.numel() : 0;
+    for (const auto& s : trainer_->student_params().segments())
+      backbone += s.name.starts_with("backbone.") ? s.shape.numel() : 0;
     say(str("{}  {} threads", banner(), ctx_threads()));
     say("data    " + sets_.description);
     for (const auto& note : sets_.notes) say("        " + note);
     say(str("model   {}  {} M + head {} M parameters (K = {})   crops {}", config_.model.name, millions(backbone),
             millions(trainer_->student_params().parameter_count() - backbone), c.head.outputs, sizes));
-    say(str("plan    {} epochs x {} steps, batch {} in passes of {}, lr {}, {} of {} steps to do", dino::number_text(config_.epochs),
-            steps_per_epoch_, c.batch, c.micro_batch, dino::number_text(c.lr), last_step_ - trainer_->steps_done(), last_step_));
+    say(str("plan    {} epochs x {} steps, batch {} in passes of {}, lr {}, {} of {} steps to do",
+            dino::number_text(config_.epochs), steps_per_epoch_, c.batch, c.micro_batch, dino::number_text(c.lr),
+            last_step_ - trainer_->steps_done(), last_step_));
     say("out     " + folder().string());
   }
 
@@ -154,13 +157,14 @@ class Pretrain {
     if (config_.common.quiet) output = {};
     output.log_every = config_.log_every;
     output.log = [this](std::string_view line) { folder_.log(line); };
-    progress_.emplace(dino::ProgressPlan{.epochs = (trainer_->config().total_steps + steps_per_epoch_ - 1) / steps_per_epoch_,
-                                         .steps_per_epoch = steps_per_epoch_,
-                                         .samples_per_step = config_.batch_size,
-                                         .first_step = trainer_->steps_done(),
-                                         .last_step = last_step_,
-                                         .ln_k = std::log(static_cast<double>(config_.k_dim))},
-                      output);
+    progress_.emplace(
+        dino::ProgressPlan{.epochs = (trainer_->config().total_steps + steps_per_epoch_ - 1) / steps_per_epoch_,
+                           .steps_per_epoch = steps_per_epoch_,
+                           .samples_per_step = config_.batch_size,
+                           .first_step = trainer_->steps_done(),
+                           .last_step = last_step_,
+                           .ln_k = std::log(static_cast<double>(config_.k_dim))},
+        output);
   }
 
   /// A sheet of the crops of the first images, as the network sees them before normalisation.
@@ -180,12 +184,16 @@ class Pretrain {
   }
 
   dino::EvalTransform transform() const {
-    return dino::EvalTransform{.size = config_.model.image_size, .mean = config_.model.mean, .deviation = config_.model.deviation};
+    return dino::EvalTransform{
+        .size = config_.model.image_size, .mean = config_.model.mean, .deviation = config_.model.deviation};
   }
 
   void record_knn(const std::vector<dino::KnnScore>& scores, const std::string& baseline) {
     for (const auto& s : scores) {
-      auto record = dino::Record("eval").set("step", trainer_->steps_done()).set("name", baseline.empty() ? "knn" : "knn_" + baseline).set("k", s.k);
+      auto record = dino::Record("eval")
+                        .set("step", trainer_->steps_done())
+                        .set("name", baseline.empty() ? "knn" : "knn_" + baseline)
+                        .set("k", s.k);
       metrics_->write(record.set("top1", s.top1).set("top5", s.top5));
     }
   }
@@ -219,7 +227,8 @@ class Pretrain {
     loading.batch = config_.batch_size;
     loading.seed = static_cast<dino::u64>(config_.common.seed);
     loading.workers = config_.common.workers >= 0 ? config_.common.workers : 1;
-    loading.start = {static_cast<dino::u64>(trainer_->steps_done() / steps_per_epoch_), trainer_->steps_done() % steps_per_epoch_};
+    loading.start = {static_cast<dino::u64>(trainer_->steps_done() / steps_per_epoch_),
+                     trainer_->steps_done() % steps_per_epoch_};
     loading.max_bad_fraction = config_.common.max_bad_fraction;
     loading.on_bad = [this](const dino::BadSample& bad) { report_bad(bad); };
     dino::Loader loader(sets_.train, crops_, loading);
@@ -245,7 +254,8 @@ class Pretrain {
     const double wait = batch.wait_seconds / (batch.wait_seconds + seconds);
     epoch_.add(r, wait);
     progress_->update({.step = done, .loss = r.loss, .lr = r.lr, .data_wait = wait});
-    if (done % std::max<i64>(1, config_.log_every) == 0 || done == last_step_ || done == started_at_ + 1) write_step(r, wait);
+    if (done % std::max<i64>(1, config_.log_every) == 0 || done == last_step_ || done == started_at_ + 1)
+      write_step(r, wait);
     for (const auto& alarm : health.observe(done, {r.loss, r.teacher_entropy, r.batch_entropy, r.feature_std})) {
       say("  ! " + alarm);
       event("collapse", alarm);
@@ -269,7 +279,8 @@ class Pretrain {
     say("  ! " + text);
     event("nan", text);
     if (config_.on_nan == "stop" || skipped_in_row_ >= 5) {
-      dino::fail(dino::ErrorKind::numerical, "{}. Last checkpoint: step {}. Try a lower --lr, or --clip-grad 1", text, saved_step_);
+      dino::fail(dino::ErrorKind::numerical, "{}. Last checkpoint: step {}. Try a lower --lr, or --clip-grad 1", text,
+                 saved_step_);
     }
   }
 
@@ -277,25 +288,40 @@ class Pretrain {
     metrics_->write(dino::Record("step")
                         .set("step", trainer_->steps_done())
                         .set("epoch", epochs_done())
-                        .set("loss", r.loss).set("lr", r.lr).set("wd", r.weight_decay).set("momentum", r.momentum)
-                        .set("teacher_temp", r.teacher_temp).set("grad_norm", r.grad_norm).set("clipped", r.clipped)
-                        .set("teacher_entropy", r.teacher_entropy).set("kl", r.loss - r.teacher_entropy)
-                        .set("batch_entropy", r.batch_entropy).set("center_norm", r.center_norm)
-                        .set("feat_std", r.feature_std).set("img_s", progress_->images_per_second())
-                        .set("data_wait", wait).set("mem", ctx_.pool().peak_bytes())
-                        .set("skipped", skipped_).set("bad_samples", bad_samples_));
+                        .set("loss", r.loss)
+                        .set("lr", r.lr)
+                        .set("wd", r.weight_decay)
+                        .set("momentum", r.momentum)
+                        .set("teacher_temp", r.teacher_temp)
+                        .set("grad_norm", r.grad_norm)
+                        .set("clipped", r.clipped)
+                        .set("teacher_entropy", r.teacher_entropy)
+                        .set("kl", r.loss - r.teacher_entropy)
+                        .set("batch_entropy", r.batch_entropy)
+                        .set("center_norm", r.center_norm)
+                        .set("feat_std", r.feature_std)
+                        .set("img_s", progress_->images_per_second())
+                        .set("data_wait", wait)
+                        .set("mem", ctx_.pool().peak_bytes())
+                        .set("skipped", skipped_)
+                        .set("bad_samples", bad_samples_));
   }
 
   void write_epoch() {
     metrics_->write(dino::Record("epoch")
-                        .set("step", trainer_->steps_done()).set("epoch", epochs_done())
-                        .set("loss", epoch_.loss / epoch_.steps).set("teacher_entropy", epoch_.entropy / epoch_.steps)
+                        .set("step", trainer_->steps_done())
+                        .set("epoch", epochs_done())
+                        .set("loss", epoch_.loss / epoch_.steps)
+                        .set("teacher_entropy", epoch_.entropy / epoch_.steps)
                         .set("kl", (epoch_.loss - epoch_.entropy) / epoch_.steps)
-                        .set("img_s", progress_->images_per_second()).set("data_wait", epoch_.wait / epoch_.steps));
+                        .set("img_s", progress_->images_per_second())
+                        .set("data_wait", epoch_.wait / epoch_.steps));
     epoch_ = {};
   }
 
-  double epochs_done() const { return static_cast<double>(trainer_->steps_done()) / static_cast<double>(steps_per_epoch_); }
+  double epochs_done() const {
+    return static_cast<double>(trainer_->steps_done()) / static_cast<double>(steps_per_epoch_);
+  }
 
   bool knn_due(i64 done) const {
     if (!sets_.queries) return false;
@@ -306,29 +332,34 @@ class Pretrain {
     const auto scores = teacher_knn();
     trained_ = scores[0].top1;
     record_knn(scores, "");
-    say(str("  + k-NN({}) {} %   step {}", scores[0].k, dino::number_text(std::round(scores[0].top1 * 10) / 10), trainer_->steps_done()));
+    say(str("  + k-NN({}) {} %   step {}", scores[0].k, dino::number_text(std::round(scores[0].top1 * 10) / 10),
+            trainer_->steps_done()));
   }
 
   bool save_due(i64 done) const {
     const auto& every = config_.save_every;
     if (done == last_step_) return false;  // finish() saves
     switch (every.unit) {
-      case dino::OptionInterval::Unit::steps: return done % std::max<i64>(1, static_cast<i64>(every.amount)) == 0;
-      case dino::OptionInterval::Unit::epochs: return done % std::max<i64>(1, dino::steps_of_epochs(every.amount, steps_per_epoch_)) == 0;
-      default: return dino::monotonic_seconds() - saved_time_ > every.amount;
+      case dino::OptionInterval::Unit::steps:
+        return done % std::max<i64>(1, static_cast<i64>(every.amount)) == 0;
+      case dino::OptionInterval::Unit::epochs:
+        return done % std::max<i64>(1, dino::steps_of_epochs(every.amount, steps_per_epoch_)) == 0;
+      default:
+        return dino::monotonic_seconds() - saved_time_ > every.amount;
     }
   }
   void save() {
     std::vector<i64> counts;
     const auto views = dino::trainer_views(*trainer_, counts);
     const i64 done = trainer_->steps_done();
-    checkpoints_.save(done, views, {{"epoch", std::to_string(done / steps_per_epoch_)},
-                                    {"cursor", std::to_string(done % steps_per_epoch_)},
-                                    {"seed", std::to_string(config_.common.seed)},
-                                    {"micro_batch", std::to_string(trainer_->config().micro_batch)},
-                                    {"device", "cpu"},
-                                    {"window", epoch_.text()},
-                                    {"model", dino::model_text(exported_info())}});
+    checkpoints_.save(done, views,
+                      {{"epoch", std::to_string(done / steps_per_epoch_)},
+                       {"cursor", std::to_string(done % steps_per_epoch_)},
+                       {"seed", std::to_string(config_.common.seed)},
+                       {"micro_batch", std::to_string(trainer_->config().micro_batch)},
+                       {"device", "cpu"},
+                       {"window", epoch_.text()},
+                       {"model", dino::model_text(exported_info())}});
     saved_time_ = dino::monotonic_seconds();
     saved_step_ = done;
     event("checkpoint", str("step {}", done));
@@ -343,13 +374,18 @@ class Pretrain {
   void report_bad(const dino::BadSample& bad) {
     ++bad_samples_;
     say(str("  ! bad image (#{}): {}; skipped", bad_samples_, bad.reason));
-    dino::append_line(folder_.file("bad_samples.jsonl"), dino::to_json(dino::Record().set("index", bad.index).set("name", bad.name)
-                          .set("reason", bad.reason).set("epoch", static_cast<i64>(bad.epoch)).set("step", bad.step)));
+    dino::append_line(folder_.file("bad_samples.jsonl"), dino::to_json(dino::Record()
+                                                                           .set("index", bad.index)
+                                                                           .set("name", bad.name)
+                                                                           .set("reason", bad.reason)
+                                                                           .set("epoch", static_cast<i64>(bad.epoch))
+                                                                           .set("step", bad.step)));
   }
 
   void finish() {
     if (saved_step_ != trainer_->steps_done() || started_at_ == trainer_->steps_done()) save();
-    dino::export_backbone(folder_.exports() / "teacher_backbone.safetensors", trainer_->teacher_params(), exported_info());
+    dino::export_backbone(folder_.exports() / "teacher_backbone.safetensors", trainer_->teacher_params(),
+                          exported_info());
     const auto done = trainer_->steps_done();
     event("stop", str("step {}", done));
     const auto page = dino::write_report(folder());
@@ -370,8 +406,8 @@ class Pretrain {
     const auto percent = [](const std::optional<double>& x) {
       return x ? dino::number_text(std::round(*x * 10) / 10) + " %" : std::string("-");
     };
-    return str("k-NN({})  raw pixels {}   untrained backbone {}   trained teacher {}", knn_k, percent(pixels_), percent(untrained_),
-               percent(trained_));
+    return str("k-NN({})  raw pixels {}   untrained backbone {}   trained teacher {}", knn_k, percent(pixels_),
+               percent(untrained_), percent(trained_));
   }
 
   struct EpochSums {
@@ -381,7 +417,8 @@ class Pretrain {
       loss += r.loss, entropy += r.teacher_entropy, wait += waited, steps += 1;
     }
     std::string text() const {
-      return str("{} {} {} {}", dino::number_text(loss), dino::number_text(entropy), dino::number_text(wait), dino::number_text(steps));
+      return str("{} {} {} {}", dino::number_text(loss), dino::number_text(entropy), dino::number_text(wait),
+                 dino::number_text(steps));
     }
     void read(const std::string& text) { std::istringstream(text) >> loss >> entropy >> wait >> steps; }
   };

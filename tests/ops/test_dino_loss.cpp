@@ -37,7 +37,8 @@ TEST_CASE("dino_loss: the reference code's values, second call with its centre a
   HostContext ctx(2);
   Tape<Host> tape(ctx);
   const auto student = tape.leaf(example_student(ctx));
-  const auto center = tensor<double>(ctx, {5}, {-0.00325127736, -0.0042961598, -0.00495727908, -0.00517557939, -0.0049315606});
+  const auto center =
+      tensor<double>(ctx, {5}, {-0.00325127736, -0.0042961598, -0.00495727908, -0.00517557939, -0.0049315606});
   const auto loss = dino_loss(student, example_teacher(ctx), center, 0.1, 0.07);
   CHECK(item(loss.value) == Approx(8.079251189463571).epsilon(1e-9));  // the centre has 9 digits
   tape.backward(loss);
@@ -54,10 +55,12 @@ TEST_CASE("dino_loss: equals PyTorch", "[ops][golden]") {
   const golden::File file("ops.safetensors");
   HostContext ctx(2);
   golden::check_op<double, 1>("dino_loss", 1e-12, [&](auto s) {
-    return dino_loss(s, file.tensor<double>(s.ctx(), "dino_loss.teacher"), file.tensor<double>(s.ctx(), "dino_loss.center"), 0.1, 0.04);
+    return dino_loss(s, file.tensor<double>(s.ctx(), "dino_loss.teacher"),
+                     file.tensor<double>(s.ctx(), "dino_loss.center"), 0.1, 0.04);
   });
   golden::check_op<float, 1>("dino_loss", 1e-5, [&](auto s) {
-    return dino_loss(s, file.tensor<float>(s.ctx(), "dino_loss.teacher"), file.tensor<float>(s.ctx(), "dino_loss.center"), 0.1, 0.04);
+    return dino_loss(s, file.tensor<float>(s.ctx(), "dino_loss.teacher"),
+                     file.tensor<float>(s.ctx(), "dino_loss.center"), 0.1, 0.04);
   });
 }
 
@@ -65,7 +68,8 @@ TEST_CASE("dino_loss: gradients match central differences", "[ops][gradcheck]") 
   HostContext ctx(2);
   const auto views = GENERATE(2, 3, 10);
   const auto teacher = randn(ctx, {6, 9}, 1), center = randn(ctx, {9}, 2);
-  CHECK(gradcheck([&](auto s) { return dino_loss(s, teacher, center, 0.1, 0.04); }, randn(ctx, {views * 3, 9}, 3)) <= 1e-6);
+  CHECK(gradcheck([&](auto s) { return dino_loss(s, teacher, center, 0.1, 0.04); }, randn(ctx, {views * 3, 9}, 3)) <=
+        1e-6);
 }
 
 TEST_CASE("dino_loss: logits that nobody else holds become their own gradient", "[ops]") {
@@ -108,7 +112,8 @@ TEST_CASE("dino_loss: monitors are the entropy of the teacher and its mean over 
 TEST_CASE("dino_loss: uniform outputs cost ln K", "[ops]") {
   HostContext ctx(1);
   const i64 outputs = 1000;
-  const auto loss = dino_loss(zeros<float>(ctx, {6, outputs}), zeros<float>(ctx, {4, outputs}), zeros<float>(ctx, {outputs}), 0.1, 0.04);
+  const auto loss = dino_loss(zeros<float>(ctx, {6, outputs}), zeros<float>(ctx, {4, outputs}),
+                              zeros<float>(ctx, {outputs}), 0.1, 0.04);
   CHECK(item(loss) == Approx(std::log(1000.0)).epsilon(1e-6));
 }
 
@@ -125,5 +130,6 @@ TEST_CASE("dino_loss: wrong shapes and temperatures are named", "[ops]") {
   const auto z = [&](Shape s) { return zeros<float>(ctx, s); };
   CHECK_THROWS_WITH(dino_loss(z({6, 5}), z({4, 6}), z({5}), 0.1, 0.04), contains("student is (6,5), teacher is (4,6)"));
   CHECK_THROWS_WITH(dino_loss(z({2, 5}), z({4, 5}), z({5}), 0.1, 0.04), contains("1 views, at least 2"));
-  CHECK_THROWS_WITH(dino_loss(z({6, 5}), z({4, 5}), z({5}), 0.1, 0.0), contains("temperatures 0.1 and 0 must be positive"));
+  CHECK_THROWS_WITH(dino_loss(z({6, 5}), z({4, 5}), z({5}), 0.1, 0.0),
+                    contains("temperatures 0.1 and 0 must be positive"));
 }

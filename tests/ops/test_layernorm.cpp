@@ -8,8 +8,8 @@ using namespace op_checks;
 TEST_CASE("layernorm: gradients match central differences", "[ops][gradcheck]") {
   HostContext ctx(2);
   const auto [rows, cols] = GENERATE(table<i64, i64>({{1, 3}, {5, 12}, {3, 129}, {70, 5}}));
-  const auto error = gradcheck([](auto x, auto g, auto b) { return layernorm(x, g, b, 1e-6); }, randn(ctx, {rows, cols}, 1),
-                               randn(ctx, {cols}, 2), randn(ctx, {cols}, 3));
+  const auto error = gradcheck([](auto x, auto g, auto b) { return layernorm(x, g, b, 1e-6); },
+                               randn(ctx, {rows, cols}, 1), randn(ctx, {cols}, 2), randn(ctx, {cols}, 3));
   CHECK(error <= 1e-6);
 }
 
@@ -35,7 +35,8 @@ TEST_CASE("layernorm: a view of columns is as good as its copy", "[ops]") {
 
 TEST_CASE("layernorm: a constant row gives beta, not NaN", "[ops]") {
   HostContext ctx(1);
-  const auto y = layernorm(full<float>(ctx, {2, 5}, 3.f), full<float>(ctx, {5}, 2.f), full<float>(ctx, {5}, -1.f), 1e-6);
+  const auto y =
+      layernorm(full<float>(ctx, {2, 5}, 3.f), full<float>(ctx, {5}, 2.f), full<float>(ctx, {5}, -1.f), 1e-6);
   CHECK(to_vector(y) == std::vector<float>(10, -1.f));
 }
 

@@ -8,9 +8,10 @@ using namespace op_checks;
 TEST_CASE("linear: gradients match central differences", "[ops][gradcheck]") {
   HostContext ctx(2);
   const auto [rows, in, out] = GENERATE(table<i64, i64, i64>({{1, 1, 1}, {5, 7, 3}, {2, 33, 17}}));
-  CHECK(gradcheck([](auto x, auto w, auto b) { return linear(x, w, b); }, randn(ctx, {rows, in}, 1), randn(ctx, {out, in}, 2),
-                  randn(ctx, {out}, 3)) <= 1e-6);
-  CHECK(gradcheck([](auto x, auto w) { return linear(x, w); }, randn(ctx, {rows, in}, 1), randn(ctx, {out, in}, 2)) <= 1e-6);
+  CHECK(gradcheck([](auto x, auto w, auto b) { return linear(x, w, b); }, randn(ctx, {rows, in}, 1),
+                  randn(ctx, {out, in}, 2), randn(ctx, {out}, 3)) <= 1e-6);
+  CHECK(gradcheck([](auto x, auto w) { return linear(x, w); }, randn(ctx, {rows, in}, 1), randn(ctx, {out, in}, 2)) <=
+        1e-6);
 }
 
 TEST_CASE("linear: equals PyTorch", "[ops][golden]") {

@@ -7,8 +7,9 @@ using namespace op_checks;
 
 TEST_CASE("mlp: gradients match central differences", "[ops][gradcheck]") {
   HostContext ctx(2);
-  CHECK(gradcheck([](auto x, auto w1, auto b1, auto w2, auto b2) { return mlp(x, w1, b1, w2, b2); }, randn(ctx, {5, 7}, 1),
-                  randn(ctx, {9, 7}, 2), randn(ctx, {9}, 3), randn(ctx, {7, 9}, 4), randn(ctx, {7}, 5)) <= 1e-6);
+  CHECK(gradcheck([](auto x, auto w1, auto b1, auto w2, auto b2) { return mlp(x, w1, b1, w2, b2); },
+                  randn(ctx, {5, 7}, 1), randn(ctx, {9, 7}, 2), randn(ctx, {9}, 3), randn(ctx, {7, 9}, 4),
+                  randn(ctx, {7}, 5)) <= 1e-6);
 }
 
 TEST_CASE("mlp: equals PyTorch", "[ops][golden]") {

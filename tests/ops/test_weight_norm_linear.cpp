@@ -28,8 +28,9 @@ TEST_CASE("weight_norm_linear: each gradient alone", "[ops][gradcheck]") {
 TEST_CASE("weight_norm_linear: a weight that is used twice", "[ops][gradcheck]") {
   HostContext ctx(2);
   const auto a = randn(ctx, {4, 7}, 1), b = randn(ctx, {4, 7}, 2);
-  CHECK(gradcheck([&](auto x, auto v, auto g) { return add(weight_norm_linear(x, v, g), weight_norm_linear(scale(x, 2), v, g)); }, a,
-                  randn(ctx, {6, 7}, 3), randn(ctx, {6, 1}, 4)) <= 1e-6);
+  CHECK(gradcheck([&](auto x, auto v,
+                      auto g) { return add(weight_norm_linear(x, v, g), weight_norm_linear(scale(x, 2), v, g)); },
+                  a, randn(ctx, {6, 7}, 3), randn(ctx, {6, 1}, 4)) <= 1e-6);
 }
 
 TEST_CASE("weight_norm_linear: the same bits for any number of threads", "[ops]") {

@@ -50,8 +50,10 @@ template <class T, size_t inputs, class F> void check_op(const std::string& name
   HostContext ctx(2);
   Tape<HostDevice> tape(ctx);
   std::vector<Var<T, HostDevice>> leaves;
-  for (size_t k = 0; k < inputs; ++k) leaves.push_back(tape.leaf(file.tensor<T>(ctx, name + ".in." + std::to_string(k))));
-  const auto y = [&]<size_t... I>(std::index_sequence<I...>) { return f(leaves[I]...); }(std::make_index_sequence<inputs>{});
+  for (size_t k = 0; k < inputs; ++k)
+    leaves.push_back(tape.leaf(file.tensor<T>(ctx, name + ".in." + std::to_string(k))));
+  const auto y = [&]<size_t... I>(std::index_sequence<I...>) { return f(leaves[I]...); }
+  (std::make_index_sequence<inputs>{});
   INFO(name);
   CHECK(relative_error(to_vector(y.value), file.values(name + ".out")) <= tolerance);
   const auto weight = file.tensor<T>(ctx, name + ".w").reshape(y.shape());

@@ -7,7 +7,8 @@
 
 namespace dino::inline DINO_ABI {
 
-/// An op is a struct with Attr (its settings), Saved (the whole of what backward keeps alive), and two static functions:
+/// An op is a struct with Attr (its settings), Saved (the whole of what backward keeps alive), and two static
+/// functions:
 ///     Tensor forward(const Attr&, const Tensor&..., Saved* keep)                keep is null when nothing is recorded
 ///     void backward(Context<D>&, Saved&, const Tensor& dy, Grad<G,D>...)        one sink per operand
 template <class Op>
@@ -25,7 +26,10 @@ template <class T, class D> struct IsVar<std::vector<Var<T, D>>> : std::true_typ
 template <class T, class D> const Tensor<T, D>& value_of(const Tensor<T, D>& x) { return x; }
 template <class T, class D> const Tensor<T, D>& value_of(const Var<T, D>& x) { return x.value; }
 template <class P>
-  requires requires(const P& p) { p.value(); p.sink(); }
+requires requires(const P& p) {
+  p.value();
+  p.sink();
+}
 auto value_of(const P& p) { return p.value(); }
 template <class X> auto value_of(const std::vector<X>& list) {
   std::vector<std::decay_t<decltype(value_of(list[0]))>> values;
@@ -36,7 +40,10 @@ template <class X> auto value_of(const std::vector<X>& list) {
 template <class T, class D> Sink<D> sink_of(const Tensor<T, D>&) { return {}; }
 template <class T, class D> Sink<D> sink_of(const Var<T, D>& x) { return x.tape->sink(x.slot); }
 template <class P>
-  requires requires(const P& p) { p.value(); p.sink(); }
+requires requires(const P& p) {
+  p.value();
+  p.sink();
+}
 auto sink_of(const P& p) { return p.sink(); }
 template <class X> auto sink_of(const std::vector<X>& list) {
   std::vector<decltype(sink_of(list[0]))> sinks;

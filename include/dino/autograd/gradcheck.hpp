@@ -9,16 +9,18 @@
 
 namespace dino::inline DINO_ABI {
 
-/// The worst relative error max|analytic - numeric| / max|numeric| over the operands of f, for L = sum(w * f(x...)) with
-/// fixed random w. Numeric: the five-point rule with h = 1e-3, error about 1e-10. Each operand is a leaf; f takes Vars.
-/// Stochastic ops draw the same numbers in every evaluation. An operand without influence must have no gradient, or zero.
+/// The worst relative error max|analytic - numeric| / max|numeric| over the operands of f, for L = sum(w * f(x...))
+/// with fixed random w. Numeric: the five-point rule with h = 1e-3, error about 1e-10. Each operand is a leaf; f takes
+/// Vars. Stochastic ops draw the same numbers in every evaluation. An operand without influence must have no gradient,
+/// or zero.
 template <class F, class... Tensors> double gradcheck(const F& f, const Tensors&... inputs) {
   const std::vector<HostTensor<double>> x{clone(inputs)...};
   constexpr auto indices = std::index_sequence_for<Tensors...>{};
   const auto evaluate = [&](auto& tape, std::vector<Var<double, typename HostTensor<double>::Device>>& leaves) {
     leaves.clear();
     for (const auto& input : x) leaves.push_back(tape.leaf(input));
-    return [&]<size_t... I>(std::index_sequence<I...>) { return f(leaves[I]...); }(indices);
+    return [&]<size_t... I>(std::index_sequence<I...>) { return f(leaves[I]...); }
+    (indices);
   };
 
   auto& ctx = x[0].ctx();

@@ -27,7 +27,8 @@
 #  define DINO_HAS_YAML 0
 #endif
 
-// Options that change code or layout are spelled into an inline namespace: mixing them is a link error, not a corruption.
+// Options that change code or layout are spelled into an inline namespace: mixing them is a link error, not a
+// corruption.
 //     namespace dino::inline DINO_ABI { ... }
 #if DINO_CUDA
 #  define DINO_ABI v0_cuda

@@ -44,8 +44,9 @@ class Segments {
   std::vector<Segment> list_;
 };
 
-/// Which images of the full batch a pass holds, so that random draws do not depend on how a batch is cut: image i of a group
-/// (crop-major, `images` per crop) is number (i / images) * batch + first + i % images. All zero: the pass is the batch.
+/// Which images of the full batch a pass holds, so that random draws do not depend on how a batch is cut: image i of a
+/// group (crop-major, `images` per crop) is number (i / images) * batch + first + i % images. All zero: the pass is the
+/// batch.
 struct BatchWindow {
   i64 images = 0, batch = 0, first = 0;
 

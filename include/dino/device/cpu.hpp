@@ -26,7 +26,8 @@ template <> class Context<Cpu> {
   ThreadPool threads_;
 };
 
-/// Calls f(begin, end) over [0, n) cut into pieces of `grain`, the last one shorter. The pieces depend on n and grain only.
+/// Calls f(begin, end) over [0, n) cut into pieces of `grain`, the last one shorter. The pieces depend on n and grain
+/// only.
 template <class F> void parallel_ranges(Context<Cpu>& ctx, i64 n, i64 grain, F&& f) {
   const i64 pieces = (n + grain - 1) / grain;
   ctx.threads().run(pieces, [&](i64 piece) { f(piece * grain, std::min(n, (piece + 1) * grain)); });

@@ -32,9 +32,9 @@ namespace dino::inline DINO_ABI {
 
 template <class D> class Pool;
 
-/// Host memory for tensors. Freed blocks are kept and reused at once, so that a step after the first asks the system for
-/// nothing: a fresh large buffer costs more in page faults than the arithmetic that fills it. Blocks are 64-byte aligned.
-/// Under the address sanitizer, free memory is poisoned and every block is followed by a red zone.
+/// Host memory for tensors. Freed blocks are kept and reused at once, so that a step after the first asks the system
+/// for nothing: a fresh large buffer costs more in page faults than the arithmetic that fills it. Blocks are 64-byte
+/// aligned. Under the address sanitizer, free memory is poisoned and every block is followed by a red zone.
 template <> class Pool<Cpu> {
  public:
   static constexpr size_t alignment = 64;
@@ -145,8 +145,8 @@ template <> class Pool<Cpu> {
   std::mutex mutex_;
   std::vector<Slab> slabs_;
   std::set<std::byte*> slab_starts_;
-  std::set<std::pair<size_t, std::byte*>> free_;   // by size, for best fit
-  std::map<std::byte*, size_t> free_at_, used_;    // by address, for coalescing
+  std::set<std::pair<size_t, std::byte*>> free_;  // by size, for best fit
+  std::map<std::byte*, size_t> free_at_, used_;   // by address, for coalescing
   size_t live_ = 0, peak_ = 0;
 };
 

@@ -23,7 +23,9 @@ template <class T, class D> class Backbone {
   i64 dim() const { return vit_.dim(); }
   ParamStore<T, D>& params() { return *params_; }
   const nn::VisionTransformer<T, D>& vit() const { return vit_; }
-  EvalTransform transform() const { return EvalTransform{.size = info_.vit.image_size, .mean = info_.mean, .deviation = info_.deviation}; }
+  EvalTransform transform() const {
+    return EvalTransform{.size = info_.vit.image_size, .mean = info_.mean, .deviation = info_.deviation};
+  }
 
   /// The class token after the final norm, (B,C), of pictures prepared by transform(): (B,3,H,W).
   Tensor<T, D> operator()(const Tensor<T, D>& pixels) const { return vit_(pixels); }

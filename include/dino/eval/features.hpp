@@ -13,9 +13,9 @@ namespace dino::inline DINO_ABI {
 /// One row per readable image, in the order of the data set.
 struct FeatureSet {
   i64 dim = 0;
-  std::vector<float> values;        // (n,dim)
-  std::vector<i64> labels, index;   // (n): label; position in the data set
-  std::vector<std::string> skipped; // images that could not be read, with the reason
+  std::vector<float> values;         // (n,dim)
+  std::vector<i64> labels, index;    // (n): label; position in the data set
+  std::vector<std::string> skipped;  // images that could not be read, with the reason
 
   i64 size() const { return static_cast<i64>(labels.size()); }
 };
@@ -30,8 +30,9 @@ inline void normalize_rows(HostContext& ctx, FeatureSet& set) {
 namespace detail {
 
 /// Decodes and prepares images [first, last) with all threads: those that fail leave no row.
-inline void load_pixels(HostContext& ctx, const AnyDataset& dataset, const EvalTransform& transform, i64 first, i64 last,
-                        std::vector<float>& pixels, std::vector<std::string>& errors, std::vector<i64>& labels) {
+inline void load_pixels(HostContext& ctx, const AnyDataset& dataset, const EvalTransform& transform, i64 first,
+                        i64 last, std::vector<float>& pixels, std::vector<std::string>& errors,
+                        std::vector<i64>& labels) {
   const i64 values = 3 * transform.size * transform.size;
   pixels.resize(static_cast<size_t>((last - first) * values));
   errors.assign(static_cast<size_t>(last - first), "");
@@ -54,7 +55,8 @@ inline void load_pixels(HostContext& ctx, const AnyDataset& dataset, const EvalT
 /// on_batch, if any, is called with the number of images done.
 template <class T, class D, class Network>
 FeatureSet extract_features(Context<D>& ctx, HostContext& host, const Network& network, const AnyDataset& dataset,
-                            const EvalTransform& transform, i64 batch = 64, const std::function<void(i64)>& on_batch = {}) {
+                            const EvalTransform& transform, i64 batch = 64,
+                            const std::function<void(i64)>& on_batch = {}) {
   FeatureSet set;
   const i64 size = transform.size, values = 3 * size * size;
   std::vector<float> pixels;
@@ -70,7 +72,8 @@ FeatureSet extract_features(Context<D>& ctx, HostContext& host, const Network& n
         set.skipped.push_back(errors[static_cast<size_t>(i)]);
         continue;
       }
-      for (i64 k = i * values; k < (i + 1) * values; ++k) rows.push_back(static_cast<T>(pixels[static_cast<size_t>(k)]));
+      for (i64 k = i * values; k < (i + 1) * values; ++k)
+        rows.push_back(static_cast<T>(pixels[static_cast<size_t>(k)]));
       set.labels.push_back(labels[static_cast<size_t>(i)]);
       set.index.push_back(first + i);
       ++count;

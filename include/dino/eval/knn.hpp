@@ -21,8 +21,8 @@ struct Neighbours {
 /// queries and bank are rows of unit length (normalize_rows). k is cut to the size of the bank.
 inline Neighbours nearest_neighbours(HostContext& ctx, const FeatureSet& queries, const FeatureSet& bank, i64 k) {
   constexpr i64 query_block = 256, bank_block = 4096;
-  require(queries.dim == bank.dim && bank.size() > 0, "knn: queries of {} values, bank of {} x {}", queries.dim, bank.size(),
-          bank.dim);
+  require(queries.dim == bank.dim && bank.size() > 0, "knn: queries of {} values, bank of {} x {}", queries.dim,
+          bank.size(), bank.dim);
   Neighbours found{.k = std::min(k, bank.size()), .similarity = {}, .index = {}};
   found.similarity.resize(static_cast<size_t>(queries.size() * found.k));
   found.index.resize(found.similarity.size());
@@ -31,12 +31,26 @@ inline Neighbours nearest_neighbours(HostContext& ctx, const FeatureSet& queries
     const i64 rows = std::min(query_block, queries.size() - q);
     for (i64 b = 0; b < bank.size(); b += bank_block) {
       const i64 cols = std::min(bank_block, bank.size() - b);
-      launch(ctx, kernels::Gemm<float>{.c = scores.data(), .a = queries.values.data() + q * queries.dim,
-                                       .b = bank.values.data() + b * bank.dim, .bias = nullptr, .m = rows, .n = cols,
-                                       .k = bank.dim, .stride_c = cols, .stride_a = queries.dim, .stride_b = bank.dim,
-                                       .transpose_a = false, .transpose_b = true, .add = false});
-      launch(ctx, kernels::TopK<float>{.value = found.similarity.data() + q * found.k, .index = found.index.data() + q * found.k,
-                                       .x = scores.data(), .rows = rows, .cols = cols, .k = found.k, .first = b,
+      launch(ctx, kernels::Gemm<float>{.c = scores.data(),
+                                       .a = queries.values.data() + q * queries.dim,
+                                       .b = bank.values.data() + b * bank.dim,
+                                       .bias = nullptr,
+                                       .m = rows,
+                                       .n = cols,
+                                       .k = bank.dim,
+                                       .stride_c = cols,
+                                       .stride_a = queries.dim,
+                                       .stride_b = bank.dim,
+                                       .transpose_a = false,
+                                       .transpose_b = true,
+                                       .add = false});
+      launch(ctx, kernels::TopK<float>{.value = found.similarity.data() + q * found.k,
+                                       .index = found.index.data() + q * found.k,
+                                       .x = scores.data(),
+                                       .rows = rows,
+                                       .cols = cols,
+                                       .k = found.k,
+                                       .first = b,
                                        .filled = std::min(found.k, b)});
     }
   }
@@ -44,13 +58,14 @@ inline Neighbours nearest_neighbours(HostContext& ctx, const FeatureSet& queries
 }
 
 /// Votes of one query: for each class the sum of exp(similarity / temperature) over its first k neighbours.
-inline std::vector<double> knn_votes(const Neighbours& found, const std::vector<i64>& labels, i64 query, i64 k, i64 classes,
-                                     double temperature) {
+inline std::vector<double> knn_votes(const Neighbours& found, const std::vector<i64>& labels, i64 query, i64 k,
+                                     i64 classes, double temperature) {
   std::vector<double> votes(static_cast<size_t>(classes), 0.0);
   for (i64 i = 0; i < std::min(k, found.k); ++i) {
     const auto at = static_cast<size_t>(query * found.k + i);
     const i64 label = labels[static_cast<size_t>(found.index[at])];
-    if (label >= 0) votes[static_cast<size_t>(label)] += std::exp(static_cast<double>(found.similarity[at]) / temperature);
+    if (label >= 0)
+      votes[static_cast<size_t>(label)] += std::exp(static_cast<double>(found.similarity[at]) / temperature);
   }
   return votes;
 }
@@ -60,13 +75,17 @@ struct KnnScore {
   double top1 = 0, top5 = 0;  // per cent; top5 counts a class among the first min(5, k)
 };
 
-/// The protocol of the reference (eval_knn.py): cosine similarity, exponential weights with temperature 0.07, no subtraction.
-/// Equal votes go to the lower class. Both sets are labelled and have unit rows.
+/// The protocol of the reference (eval_knn.py): cosine similarity, exponential weights with temperature 0.07, no
+/// subtraction. Equal votes go to the lower class. Both sets are labelled and have unit rows.
 inline std::vector<KnnScore> knn_accuracy(HostContext& ctx, const FeatureSet& queries, const FeatureSet& bank,
                                           const std::vector<i64>& ks, double temperature = 0.07) {
-  require(!ks.empty() && temperature > 0, ErrorKind::usage, "knn: {} values of k, temperature {}", ks.size(), temperature);
-  require(queries.size() > 0 && bank.size() > 0, ErrorKind::data, "knn: {} queries, bank of {}", queries.size(), bank.size());
-  const auto labelled = [](const FeatureSet& set) { return *std::min_element(set.labels.begin(), set.labels.end()) >= 0; };
+  require(!ks.empty() && temperature > 0, ErrorKind::usage, "knn: {} values of k, temperature {}", ks.size(),
+          temperature);
+  require(queries.size() > 0 && bank.size() > 0, ErrorKind::data, "knn: {} queries, bank of {}", queries.size(),
+          bank.size());
+  const auto labelled = [](const FeatureSet& set) {
+    return *std::min_element(set.labels.begin(), set.labels.end()) >= 0;
+  };
   require(labelled(queries) && labelled(bank), ErrorKind::data, "knn: bank and queries must be labelled");
   const auto found = nearest_neighbours(ctx, queries, bank, *std::max_element(ks.begin(), ks.end()));
   const i64 classes = 1 + std::max(*std::max_element(bank.labels.begin(), bank.labels.end()),

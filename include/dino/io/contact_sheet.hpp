@@ -8,9 +8,11 @@
 
 namespace dino::inline DINO_ABI {
 
-/// The pictures in rows of `columns`, each at the upper left of a cell as large as the largest one, `gap` pixels of white around.
+/// The pictures in rows of `columns`, each at the upper left of a cell as large as the largest one, `gap` pixels of
+/// white around.
 inline Image contact_sheet(const std::vector<Image>& pictures, i64 columns, i64 gap = 2) {
-  require(columns >= 1 && gap >= 0 && !pictures.empty(), "contact sheet: {} pictures in {} columns", pictures.size(), columns);
+  require(columns >= 1 && gap >= 0 && !pictures.empty(), "contact sheet: {} pictures in {} columns", pictures.size(),
+          columns);
   i64 width = 0, height = 0;
   for (const auto& p : pictures) {
     width = std::max(width, p.width);

@@ -1,4 +1,4 @@
-// "Did you mean": the known name nearest to a written one.
+// The name that somebody meant: "did you mean" for keys, flags and data sets.
 #pragma once
 
 #include <dino/base/config.hpp>

@@ -9,7 +9,8 @@
 
 namespace dino::inline DINO_ABI {
 
-/// What a backbone file says about itself beside its tensors ("dino.model"): no tensor's shape tells the number of heads.
+/// What a backbone file says about itself beside its tensors ("dino.model"): no tensor's shape tells the number of
+/// heads.
 struct BackboneInfo {
   VitConfig vit;
   std::array<float, 3> mean{0.485f, 0.456f, 0.406f}, deviation{0.229f, 0.224f, 0.225f};  // of the pixels, in 0..1
@@ -19,7 +20,8 @@ struct BackboneInfo {
 };
 
 /// Views of all parameters whose name starts with `prefix`, named `rename` + the rest. The store must outlive them.
-template <class T> std::vector<TensorView> parameter_views(const ParamStore<T, HostDevice>& store, const std::string& prefix = "",
+template <class T> std::vector<TensorView> parameter_views(const ParamStore<T, HostDevice>& store,
+                                                           const std::string& prefix = "",
                                                            const std::string& rename = "") {
   std::vector<TensorView> views;
   for (size_t i = 0; i < store.segments().size(); ++i) {
@@ -43,9 +45,8 @@ inline std::string name_list(const std::vector<std::string>& names) {
 }
 
 /// All that is wrong between a store and a file, in one error, before anything is changed.
-template <class T, class D>
-void check_parameters(const ParamStore<T, D>& store, const StateDict& file, const std::string& prefix, bool strict,
-                      const std::string& where) {
+template <class T, class D> void check_parameters(const ParamStore<T, D>& store, const StateDict& file,
+                                                  const std::string& prefix, bool strict, const std::string& where) {
   std::vector<std::string> missing, shapes, unexpected;
   std::map<std::string, bool> known;
   for (const auto& segment : store.segments()) {
@@ -72,9 +73,9 @@ void check_parameters(const ParamStore<T, D>& store, const StateDict& file, cons
 
 /// Sets every parameter of the store from tensors named prefix + its name. Everything is checked first: on an error
 /// (ErrorKind::weights, all names and shapes at once) nothing has changed. strict: no other tensors under the prefix.
-template <class T, class D>
-void load_parameters(ParamStore<T, D>& store, const StateDict& file, const std::string& prefix, const std::string& where,
-                     bool strict = true) {
+template <class T, class D> void load_parameters(ParamStore<T, D>& store, const StateDict& file,
+                                                 const std::string& prefix, const std::string& where,
+                                                 bool strict = true) {
   detail::check_parameters(store, file, prefix, strict, where);
   for (size_t i = 0; i < store.segments().size(); ++i) {
     const auto values = file.at(prefix + store.segments()[i].name).template to<T>();
@@ -84,23 +85,23 @@ void load_parameters(ParamStore<T, D>& store, const StateDict& file, const std::
 
 inline std::string model_text(const BackboneInfo& info) {
   const auto three = [](const std::array<float, 3>& v) {
-    return str("[{},{},{}]", number_text(shortest_double(v[0])), number_text(shortest_double(v[1])), number_text(shortest_double(v[2])));
+    return str("[{},{},{}]", number_text(shortest_double(v[0])), number_text(shortest_double(v[1])),
+               number_text(shortest_double(v[2])));
   };
   return str(
       "{\"backbone\":{},\"depth\":{},\"dim\":{},\"heads\":{},\"mlp_ratio\":{},\"registers\":0,\"patch_size\":{},"
       "\"image_size\":{},\"norm_eps\":1e-06,\"positions\":\"bicubic, scale (grid + 0.1) / stored grid\",\"mean\":{},"
       "\"std\":{},\"source\":{},\"step\":{}}",
       json_text(info.name), info.vit.depth, info.vit.dim, info.vit.heads, number_text(info.vit.mlp_ratio),
-      info.vit.patch_size, info.vit.image_size, three(info.mean), three(info.deviation), json_text(info.source), info.step);
+      info.vit.patch_size, info.vit.image_size, three(info.mean), three(info.deviation), json_text(info.source),
+      info.step);
 }
 
 /// Writes the backbone part of a model ("backbone.*") under the names of torch hub and timm.
-template <class T>
-void export_backbone(const std::filesystem::path& path, const ParamStore<T, HostDevice>& store, const BackboneInfo& info,
-                     const std::string& prefix = "backbone.") {
-  write_safetensors(path, parameter_views(store, prefix), {{"dino.version", DINO_VERSION},
-                                                           {"dino.kind", "weights"},
-                                                           {"dino.model", model_text(info)}});
+template <class T> void export_backbone(const std::filesystem::path& path, const ParamStore<T, HostDevice>& store,
+                                        const BackboneInfo& info, const std::string& prefix = "backbone.") {
+  write_safetensors(path, parameter_views(store, prefix),
+                    {{"dino.version", DINO_VERSION}, {"dino.kind", "weights"}, {"dino.model", model_text(info)}});
 }
 
 namespace detail {
@@ -116,23 +117,30 @@ inline std::optional<std::string> model_description(const StateDict& file) {
 
 }  // namespace detail
 
-/// What dino.model of a file says. Throws Error{weights} when the file has none: the number of heads is not in the tensors.
+/// What dino.model of a file says. Throws Error{weights} when the file has none: the number of heads is not in the
+/// tensors.
 inline BackboneInfo backbone_info(const StateDict& file, const std::string& where) {
   const auto text = detail::model_description(file);
-  require(text.has_value(), ErrorKind::weights,
-          "{} has no description of its model (dino.model in the metadata), which holds the number of heads. Use a file "
-          "written by dino_pretrain", where);
+  require(
+      text.has_value(), ErrorKind::weights,
+      "{} has no description of its model (dino.model in the metadata), which holds the number of heads. Use a file "
+      "written by dino_pretrain",
+      where);
   const auto record = parse_record(*text);
   require(record.has_value(), ErrorKind::weights, "{}: dino.model is not JSON: {}", where, *text);
   const auto whole = [&](const char* key, i64 least, i64 most) {
     const double x = record->number(key);
     require(x >= static_cast<double>(least) && x <= static_cast<double>(most) && x == std::floor(x), ErrorKind::weights,
-            "{}: {} in dino.model is {}, expected a whole number from {} to {}", where, key, record->text(key), least, most);
+            "{}: {} in dino.model is {}, expected a whole number from {} to {}", where, key, record->text(key), least,
+            most);
     return static_cast<i64>(x);
   };
   BackboneInfo info;
-  info.vit = {.image_size = whole("image_size", 1, 16384), .patch_size = whole("patch_size", 1, 1024),
-              .dim = whole("dim", 1, 65536), .depth = whole("depth", 1, 1000), .heads = whole("heads", 1, 1024),
+  info.vit = {.image_size = whole("image_size", 1, 16384),
+              .patch_size = whole("patch_size", 1, 1024),
+              .dim = whole("dim", 1, 65536),
+              .depth = whole("depth", 1, 1000),
+              .heads = whole("heads", 1, 1024),
               .mlp_ratio = record->number("mlp_ratio")};
   require(info.vit.mlp_ratio > 0 && info.vit.mlp_ratio <= 64, ErrorKind::weights, "{}: mlp_ratio in dino.model is {}",
           where, record->text("mlp_ratio"));
@@ -140,7 +148,8 @@ inline BackboneInfo backbone_info(const StateDict& file, const std::string& wher
     std::istringstream in(record->text(key));
     char mark = 0;
     for (size_t i = 0; i < 3; ++i) in >> mark >> out[i];
-    require(bool(in), ErrorKind::weights, "{}: {} in dino.model is {}, expected three numbers", where, key, record->text(key));
+    require(bool(in), ErrorKind::weights, "{}: {} in dino.model is {}, expected three numbers", where, key,
+            record->text(key));
   };
   three("mean", info.mean);
   three("std", info.deviation);

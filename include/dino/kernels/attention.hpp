@@ -10,8 +10,8 @@ namespace dino::inline DINO_ABI::kernels {
 /// For every image and head, with q, k, v (N,d) read in place from the rows of qkv (stride 3C, C = H d):
 ///     P = softmax(scale q k^T) over the keys,     out = P v
 /// qkv columns: q, k, v, each as H heads of d. The scale is applied to the products, as in the reference.
-/// lse: log sum exp of each row's scores, (R,H); may be null. class_map: the first row of P for each image, (images,H,N) group
-/// after group; may be null. Source: vision_transformer.py, Attention.
+/// lse: log sum exp of each row's scores, (R,H); may be null. class_map: the first row of P for each image,
+/// (images,H,N) group after group; may be null. Source: vision_transformer.py, Attention.
 template <class T> struct AttentionForward {
   T* out;               // (R,C)
   acc_t<T>* lse;        // (R,H)
@@ -35,9 +35,9 @@ template <class T> struct AttentionForward {
 /// With P computed again from qkv and lse, and D_i = <dout_i, out_i>:
 ///     dv = P^T dout,   dS = P (dout v^T - D),   dq = scale dS k,   dk = scale dS^T q
 template <class T> struct AttentionBackward {
-  Target<T> dqkv;               // (R,3C)
-  const T *dout, *out, *qkv;    // (R,C) (R,C) (R,3C)
-  const acc_t<T>* lse;          // (R,H)
+  Target<T> dqkv;             // (R,3C)
+  const T *dout, *out, *qkv;  // (R,C) (R,C) (R,3C)
+  const acc_t<T>* lse;        // (R,H)
   const Segments* segments;
   i64 heads, head_dim;
   acc_t<T> scale;

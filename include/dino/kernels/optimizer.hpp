@@ -23,17 +23,18 @@ template <class A> struct UpdateRange {
 template <class T> struct RangeNorms {
   static constexpr i64 block = 1 << 14;
 
-  acc_t<T>* norm;                               // (ranges)
-  acc_t<T>* partial;                            // (blocks of all ranges)
-  const acc_t<T>* g;                            // flat
-  const T* p;                                   // flat
+  acc_t<T>* norm;     // (ranges)
+  acc_t<T>* partial;  // (blocks of all ranges)
+  const acc_t<T>* g;  // flat
+  const T* p;         // flat
   std::span<const UpdateRange<acc_t<T>>> ranges;
-  const acc_t<T>* clip_norm;                    // (ranges)
+  const acc_t<T>* clip_norm;  // (ranges)
   acc_t<T> clip;
 };
 
 /// Decoupled weight decay (Loshchilov and Hutter 2019), in the order of torch.optim.AdamW:
-///     g = scale g;   p *= 1 - lr wd;   m = b1 m + (1 - b1) g;   v = b2 v + (1 - b2) g^2;   p -= lr / c1 * m / (sqrt(v) / sqrt(c2) + eps)
+///     g = scale g;   p *= 1 - lr wd;   m = b1 m + (1 - b1) g;   v = b2 v + (1 - b2) g^2;   p -= lr / c1 * m / (sqrt(v)
+///     / sqrt(c2) + eps)
 /// scale as in RangeNorms (gradient clipping per tensor).
 template <class T> struct AdamW {
   T* p;
@@ -54,13 +55,14 @@ template <class T> struct Sgd {
   acc_t<T> clip, momentum;
 };
 
-/// d = scale g + wd p;   where `adapt`: d *= eta ||p|| / ||d|| (1 if either is 0);   mu = momentum mu + d;   p -= lr mu.
+/// d = scale g + wd p;   where `adapt`: d *= eta ||p|| / ||d|| (1 if either is 0);   mu = momentum mu + d;   p -= lr
+/// mu.
 template <class T> struct Lars {
   T* p;
   acc_t<T>* buffer;
   const acc_t<T>* g;
   std::span<const UpdateRange<acc_t<T>>> ranges;
-  const acc_t<T>*clip_norm, *p_norm, *d_norm;   // (ranges) each
+  const acc_t<T>*clip_norm, *p_norm, *d_norm;  // (ranges) each
   acc_t<T> clip, momentum, eta;
 };
 

@@ -6,20 +6,21 @@
 
 namespace dino::inline DINO_ABI::kernels {
 
-/// out[y,x,:] = sum over 4 x 4 taps of w_y w_x in[ty,tx,:]: Keys' cubic with A = -0.75, taps clamped at the border, no antialiasing.
-/// Source coordinate: (o + 0.5) / scale - 0.5 with scale = (extent + 0.1) / grid, computed in acc_t as PyTorch does.
-/// Source: vision_transformer.py, interpolate_pos_encoding; torch.nn.functional.interpolate(mode="bicubic").
+/// out[y,x,:] = sum over 4 x 4 taps of w_y w_x in[ty,tx,:]: Keys' cubic with A = -0.75, taps clamped at the border, no
+/// antialiasing. Source coordinate: (o + 0.5) / scale - 0.5 with scale = (extent + 0.1) / grid, computed in acc_t as
+/// PyTorch does. Source: vision_transformer.py, interpolate_pos_encoding;
+/// torch.nn.functional.interpolate(mode="bicubic").
 template <class T> struct ResamplePositions {
-  T* out;                  // (height*width,C)
-  const T* in;             // (grid*grid,C)
+  T* out;       // (height*width,C)
+  const T* in;  // (grid*grid,C)
   i64 grid, height, width, cols;
   double bytes() const { return static_cast<double>((grid * grid + height * width) * cols) * sizeof(T); }
 };
 
 /// din = the same weights, transposed: gathered per source row, so that no two threads write one place.
 template <class T> struct ResamplePositionsBackward {
-  Target<acc_t<T>> din;         // (grid*grid,C)
-  const acc_t<T>* dout;         // (height*width,C)
+  Target<acc_t<T>> din;  // (grid*grid,C)
+  const acc_t<T>* dout;  // (height*width,C)
   i64 grid, height, width, cols;
   double bytes() const { return static_cast<double>((grid * grid + height * width) * cols) * sizeof(T); }
 };

@@ -10,27 +10,27 @@ namespace dino::inline DINO_ABI::kernels {
 
 /// Rows of one group of crops: out[b,0,:] = cls + first,   out[b,1+j,:] = patches[b,j,:] + positions[j,:].
 template <class T> struct AssembleTokens {
-  T* out;                               // (images*(1+n),C), the first row of the group
-  const T* patches;                     // (images*n,C)
-  const T *cls, *first, *positions;     // (C) (C) (n,C)
+  T* out;                            // (images*(1+n),C), the first row of the group
+  const T* patches;                  // (images*n,C)
+  const T *cls, *first, *positions;  // (C) (C) (n,C)
   i64 images, n, cols;
   double bytes() const { return 2.0 * static_cast<double>(images * (n + 1) * cols) * sizeof(T); }
 };
 
 /// dpatches[b,j] = dout[b,1+j];   dsum[j] = sum over images of dout[b,j], j = 0..n: row 0 belongs to the class token.
 template <class T> struct AssembleTokensBackward {
-  Target<T> dpatches;      // (images*n,C)
-  acc_t<T>* dsum;          // (1+n,C), overwritten; may be null
-  const T* dout;           // (images*(1+n),C)
+  Target<T> dpatches;  // (images*n,C)
+  acc_t<T>* dsum;      // (1+n,C), overwritten; may be null
+  const T* dout;       // (images*(1+n),C)
   i64 images, n, cols;
   double bytes() const { return 2.0 * static_cast<double>(images * (n + 1) * cols) * sizeof(T); }
 };
 
-/// out = x * keep(image) / (1 - rate): all rows of an image share one draw, u >= rate keeps it, u = uniform(key, number).
-/// Images are numbered through all groups, as they stand in the full batch (BatchWindow).
+/// out = x * keep(image) / (1 - rate): all rows of an image share one draw, u >= rate keeps it, u = uniform(key,
+/// number). Images are numbered through all groups, as they stand in the full batch (BatchWindow).
 template <class T> struct DropPath {
-  Target<T> out;             // (R,C)
-  const T* x;                // (R,C)
+  Target<T> out;  // (R,C)
+  const T* x;     // (R,C)
   const Segments* segments;
   i64 cols;
   RngKey key;
@@ -41,18 +41,19 @@ template <class T> struct DropPath {
 
 /// y[i,:] = x[index[i],:].
 template <class T> struct GatherRows {
-  T* y;                  // (n,C)
-  const T* x;            // (R,C)
-  const i64* index;      // (n)
+  T* y;              // (n,C)
+  const T* x;        // (R,C)
+  const i64* index;  // (n)
   i64 n, cols;
   double bytes() const { return 2.0 * static_cast<double>(n * cols) * sizeof(T); }
 };
 
-/// dx[index[i],:] += dy[i,:], one after the other in the order of i; rows that no index names are zero when dx overwrites.
+/// dx[index[i],:] += dy[i,:], one after the other in the order of i; rows that no index names are zero when dx
+/// overwrites.
 template <class T> struct GatherRowsBackward {
-  Target<T> dx;          // (R,C)
-  const T* dy;           // (n,C)
-  const i64* index;      // (n)
+  Target<T> dx;      // (R,C)
+  const T* dy;       // (n,C)
+  const i64* index;  // (n)
   i64 n, rows, cols;
   double bytes() const { return static_cast<double>((2 * n + rows) * cols) * sizeof(T); }
 };

@@ -7,12 +7,12 @@
 namespace dino::inline DINO_ABI::kernels {
 
 /// Merges a block of scores into the best k so far of each row: values descending, ties by the lower index.
-/// x: (R,C), column c has index first + c. value and index: (R,k), ordered; entries at and beyond `filled` are overwritten, so a
-/// search starts with filled = 0 and goes on with filled = min(k, columns seen).
+/// x: (R,C), column c has index first + c. value and index: (R,k), ordered; entries at and beyond `filled` are
+/// overwritten, so a search starts with filled = 0 and goes on with filled = min(k, columns seen).
 template <class T> struct TopK {
-  T* value;        // (R,k)
-  i64* index;      // (R,k)
-  const T* x;      // (R,C)
+  T* value;    // (R,k)
+  i64* index;  // (R,k)
+  const T* x;  // (R,C)
   i64 rows, cols, k;
   i64 first, filled;
   double bytes() const { return static_cast<double>(rows * cols) * sizeof(T); }

@@ -22,7 +22,8 @@ template <class T, class D> struct BatchNorm {
 
   auto operator()(const auto& x) const {
     return batchnorm(x, weight, bias, store->buffers()[static_cast<size_t>(running_mean)].tensor,
-                     store->buffers()[static_cast<size_t>(running_var)].tensor, store->statistics == Statistics::running);
+                     store->buffers()[static_cast<size_t>(running_var)].tensor,
+                     store->statistics == Statistics::running);
   }
 };
 

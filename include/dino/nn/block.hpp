@@ -9,7 +9,8 @@
 
 namespace dino::inline DINO_ABI::nn {
 
-/// x + DP(attn(norm1(x))), then x + DP(mlp(norm2(x))). The two branches are dropped independently, on the Var path only.
+/// x + DP(attn(norm1(x))), then x + DP(mlp(norm2(x))). The two branches are dropped independently, on the Var path
+/// only.
 template <class T, class D> struct Block {
   LayerNorm<T, D> norm1;
   Attention<T, D> attn;
@@ -25,8 +26,8 @@ template <class T, class D> struct Block {
         drop_rate(rate) {}
 
   template <class X> X operator()(const X& x, const Segments& segments) const {
-    const X y = add(x, drop_path(attn(norm1(x), segments), drop_rate, segments));                              // (R,C)
-    return add(y, drop_path(mlp(norm2(y)), drop_rate, segments));                                              // (R,C)
+    const X y = add(x, drop_path(attn(norm1(x), segments), drop_rate, segments));  // (R,C)
+    return add(y, drop_path(mlp(norm2(y)), drop_rate, segments));                  // (R,C)
   }
 };
 

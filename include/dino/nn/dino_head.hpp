@@ -15,15 +15,16 @@ namespace dino::inline DINO_ABI {
 struct DinoHeadConfig {
   i64 outputs = 65536;  // prototypes K
   i64 layers = 3, hidden = 2048, bottleneck = 256;
-  bool use_bn = false;           // batch norm behind each hidden layer
-  bool norm_last_layer = true;   // the gain of the last layer stays 1
+  bool use_bn = false;          // batch norm behind each hidden layer
+  bool norm_last_layer = true;  // the gain of the last layer stays 1
 };
 
 namespace nn {
 
-/// layers x (Linear, [BatchNorm], GELU), the last one Linear to the bottleneck; L2 normalisation; weight-normed Linear to K
-/// without bias. Names as in the reference: "mlp.0.weight", ..., "last_layer.weight_g" (K,1), "last_layer.weight_v".
-/// With layers = 1 the perceptron is one Linear, named "mlp". Source: vision_transformer.py, DINOHead.
+/// layers x (Linear, [BatchNorm], GELU), the last one Linear to the bottleneck; L2 normalisation; weight-normed Linear
+/// to K without bias. Names as in the reference: "mlp.0.weight", ..., "last_layer.weight_g" (K,1),
+/// "last_layer.weight_v". With layers = 1 the perceptron is one Linear, named "mlp". Source: vision_transformer.py,
+/// DINOHead.
 template <class T, class D> struct DinoHead {
   struct Stage {
     Linear<T, D> linear;
@@ -49,18 +50,19 @@ template <class T, class D> struct DinoHead {
     weight_g = s.param("last_layer.weight_g", {c.outputs, 1}, ones_init);
     weight_v = s.param("last_layer.weight_v", {c.outputs, c.bottleneck},
                        uniform_init(1 / std::sqrt(static_cast<double>(c.bottleneck))));
-    if (c.norm_last_layer) s.store().segments()[static_cast<size_t>(s.store().find(weight_g.segment().name))].frozen = true;
+    if (c.norm_last_layer)
+      s.store().segments()[static_cast<size_t>(s.store().find(weight_g.segment().name))].frozen = true;
   }
 
   /// Features (R,C) to logits (R,K).
   template <class X> X operator()(const X& features) const {
     X x = features;
     for (const auto& stage : hidden) {
-      x = stage.linear(x);                                                                                     // (R,F)
+      x = stage.linear(x);  // (R,F)
       if (stage.norm) x = (*stage.norm)(x);
       x = gelu(x);
     }
-    return weight_norm_linear(normalize(projection[0](x)), weight_v, weight_g);                                // (R,K)
+    return weight_norm_linear(normalize(projection[0](x)), weight_v, weight_g);  // (R,K)
   }
 };
 

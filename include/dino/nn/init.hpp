@@ -7,7 +7,8 @@
 
 namespace dino::inline DINO_ABI {
 
-/// A distribution of first values. The i-th element depends on (seed, name, i) only: adding a layer changes no other one.
+/// A distribution of first values. The i-th element depends on (seed, name, i) only: adding a layer changes no other
+/// one.
 struct Init {
   enum class Kind { constant, normal, uniform };
   Kind kind = Kind::constant;
@@ -18,7 +19,6 @@ struct Init {
     if (kind == Kind::normal) return scale * dino::normal(key, i);
     return scale * (2.0 * static_cast<double>(key.block(static_cast<u64>(i)).x[0]) * 0x1p-32 - 1.0);
   }
-
 };
 
 inline constexpr Init zeros_init{Init::Kind::constant, 0};

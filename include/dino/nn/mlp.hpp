@@ -10,7 +10,8 @@ namespace dino::inline DINO_ABI::nn {
 template <class T, class D> struct Mlp {
   Linear<T, D> fc1, fc2;
 
-  Mlp(const Scope<T, D>& s, i64 dim, i64 hidden, double std) : fc1(s / "fc1", dim, hidden, std), fc2(s / "fc2", hidden, dim, std) {}
+  Mlp(const Scope<T, D>& s, i64 dim, i64 hidden, double std)
+      : fc1(s / "fc1", dim, hidden, std), fc2(s / "fc2", hidden, dim, std) {}
 
   auto operator()(const auto& x) const { return mlp(x, fc1.weight, fc1.bias, fc2.weight, fc2.bias); }
 };

@@ -16,7 +16,7 @@ namespace dino::inline DINO_ABI {
 struct ParamSegment {
   std::string name;
   Shape shape;
-  i64 offset = 0;       // in elements, a multiple of ParamStore::alignment
+  i64 offset = 0;  // in elements, a multiple of ParamStore::alignment
   Init init;
   bool decay = false;   // takes weight decay: rank 2 or more and not a bias
   bool frozen = false;  // never trained: its gradient sink is null
@@ -54,8 +54,8 @@ template <class T, class D> class Parameter {
 };
 
 /// Holds the values, and on demand the gradients, of all parameters in one allocation each, in order of registration.
-/// Stores built by the same constructors have the same layout, so that an average of two models is one loop over a range.
-/// Not movable: modules hold handles.
+/// Stores built by the same constructors have the same layout, so that an average of two models is one loop over a
+/// range. Not movable: modules hold handles.
 template <class T, class D> class ParamStore {
  public:
   static constexpr i64 alignment = 64;  // values; ranges of whole vectors
@@ -106,7 +106,7 @@ template <class T, class D> class ParamStore {
     for (size_t i = 0; i < buffers_.size(); ++i) {
       const i64 n = buffers_[i].tensor.numel();
       launch(*ctx_, kernels::CopyRows<acc_t<T>>{.y = buffers_[i].tensor.data(),
-                                             .x = {other.buffers_[i].tensor.data(), 1, n, n}});
+                                                .x = {other.buffers_[i].tensor.data(), 1, n, n}});
     }
   }
 
@@ -194,7 +194,9 @@ template <class T, class D> class Scope {
   ParamStore<T, D>& store() const { return *store_; }
 
  private:
-  std::string join(std::string_view child) const { return path_.empty() ? std::string(child) : path_ + "." + std::string(child); }
+  std::string join(std::string_view child) const {
+    return path_.empty() ? std::string(child) : path_ + "." + std::string(child);
+  }
 
   ParamStore<T, D>* store_;
   std::string path_;

@@ -29,8 +29,9 @@ inline VitConfig vit_base(i64 patch) { return {.patch_size = patch, .dim = 768, 
 
 namespace nn {
 
-/// The ViT of the reference (Dosovitskiy et al. 2021; vision_transformer.py): pre-norm blocks, class token, learned positions,
-/// resampled for every grid that differs from the stored one. Parameter names are those of torch hub and timm.
+/// The ViT of the reference (Dosovitskiy et al. 2021; vision_transformer.py): pre-norm blocks, class token, learned
+/// positions, resampled for every grid that differs from the stored one. Parameter names are those of torch hub and
+/// timm.
 template <class T, class D> struct VisionTransformer {
   VitConfig config;
   Parameter<T, D> cls_token, pos_embed, patch_weight, patch_bias;
@@ -59,10 +60,11 @@ template <class T, class D> struct VisionTransformer {
     return segments;
   }
 
-  /// The tokens after all blocks, before the final norm.  groups: (B_g,3,H_g,W_g).  Returns (R,C), rows as layout() says.
+  /// The tokens after all blocks, before the final norm.  groups: (B_g,3,H_g,W_g).  Returns (R,C), rows as layout()
+  /// says.
   template <class X> X trunk(const std::vector<X>& groups, const Segments& segments) const {
     X x = embed(groups, segments);
-    for (const auto& block : blocks) x = block(x, segments);                                                   // (R,C)
+    for (const auto& block : blocks) x = block(x, segments);  // (R,C)
     return x;
   }
 
@@ -92,8 +94,8 @@ template <class T, class D> struct VisionTransformer {
             "vit: image_size {} must be a multiple of patch_size {}", c.image_size, c.patch_size);
     require(c.heads >= 1 && c.dim >= 1 && c.dim % c.heads == 0, ErrorKind::usage,
             "vit: embed_dim {} must be a multiple of num_heads {}", c.dim, c.heads);
-    require(c.depth >= 1 && c.mlp_ratio > 0, ErrorKind::usage, "vit: depth {} and mlp_ratio {} must be positive", c.depth,
-            c.mlp_ratio);
+    require(c.depth >= 1 && c.mlp_ratio > 0, ErrorKind::usage, "vit: depth {} and mlp_ratio {} must be positive",
+            c.depth, c.mlp_ratio);
     return c;
   }
   static Init patch_init(const VitConfig& c) {
@@ -109,8 +111,8 @@ template <class T, class D> struct VisionTransformer {
     return list;
   }
   template <class X> X embed(const std::vector<X>& groups, const Segments& segments) const {
-    const auto patches = patchify(groups, config.patch_size);                                                  // (P,3pp)
-    return tokens(linear(patches, patch_matrix(), patch_bias), cls_token, pos_embed, segments);                // (R,C)
+    const auto patches = patchify(groups, config.patch_size);                                    // (P,3pp)
+    return tokens(linear(patches, patch_matrix(), patch_bias), cls_token, pos_embed, segments);  // (R,C)
   }
 
   /// The convolution weight (C,3,p,p) seen as the matrix (C,3pp) of a linear layer.

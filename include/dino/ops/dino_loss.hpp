@@ -40,12 +40,20 @@ template <class T, class D> struct DinoLoss {
     const Tensor<acc_t<T>, D> lse_s(ctx, {s.rows()}), lse_t(ctx, {t.rows()}), partial(ctx, {2, images});
     if (at.monitors) batch_mean = {ctx, {s.cols()}};
     const auto tau_s = static_cast<acc_t<T>>(at.tau_s), tau_t = static_cast<acc_t<T>>(at.tau_t);
-    launch(ctx, kernels::DinoLossForward<T>{.loss = loss.data(), .entropy = entropy.data(),
-                                            .lse_s = lse_s.data(), .lse_t = lse_t.data(),
-                                            .batch_mean = batch_mean.data(), .partial = partial.data(),
-                                            .s = s.data(), .t = t.data(), .center = center.data(),
-                                            .views = views, .images = images, .outputs = s.cols(),
-                                            .tau_s = tau_s, .tau_t = tau_t});
+    launch(ctx, kernels::DinoLossForward<T>{.loss = loss.data(),
+                                            .entropy = entropy.data(),
+                                            .lse_s = lse_s.data(),
+                                            .lse_t = lse_t.data(),
+                                            .batch_mean = batch_mean.data(),
+                                            .partial = partial.data(),
+                                            .s = s.data(),
+                                            .t = t.data(),
+                                            .center = center.data(),
+                                            .views = views,
+                                            .images = images,
+                                            .outputs = s.cols(),
+                                            .tau_s = tau_s,
+                                            .tau_t = tau_t});
     if (at.monitors) *at.monitors = {entropy, batch_mean};
     if (keep) *keep = {s, t, center, lse_s, lse_t, views, images, tau_s, tau_t};
     return loss;
@@ -57,10 +65,16 @@ template <class T, class D> struct DinoLoss {
     const bool in_place = s.s.use_count() == 1;  // the logits were a temporary: their memory becomes the gradient
     launch(ctx, kernels::DinoLossBackward<T>{.ds = in_place ? Target<T>{s.s.data(), false} : ds.open(),
                                              .dloss = dy.data(),
-                                             .s = s.s.data(), .t = s.t.data(), .center = s.center.data(),
-                                             .lse_s = s.lse_s.data(), .lse_t = s.lse_t.data(),
-                                             .views = s.views, .images = s.images, .outputs = s.s.cols(),
-                                             .tau_s = s.tau_s, .tau_t = s.tau_t});
+                                             .s = s.s.data(),
+                                             .t = s.t.data(),
+                                             .center = s.center.data(),
+                                             .lse_s = s.lse_s.data(),
+                                             .lse_t = s.lse_t.data(),
+                                             .views = s.views,
+                                             .images = s.images,
+                                             .outputs = s.s.cols(),
+                                             .tau_s = s.tau_s,
+                                             .tau_t = s.tau_t});
     if (in_place) ds.accept(s.s);
   }
 };
@@ -68,16 +82,17 @@ template <class T, class D> struct DinoLoss {
 }  // namespace ops
 
 /// Cross-entropy between teacher and student over all pairs of different views, averaged over pairs and images:
-///     loss = 1/(M B) sum_b sum_{i, v != i} [ lse(s_v / tau_s) - <q_i, s_v> / tau_s ],   q_i = softmax((t_i - center) / tau_t)
+///     loss = 1/(M B) sum_b sum_{i, v != i} [ lse(s_v / tau_s) - <q_i, s_v> / tau_s ],   q_i = softmax((t_i - center) /
+///     tau_t)
 /// student: (V*B,K) logits, rows crop-major, the two global crops first.  teacher: (2*B,K).  center: (K).  M = 2V - 2.
 /// Returns (1) in acc_t. The teacher and the center get no gradient.
-/// Gradient: 1/(tau_s M B) (n_v softmax(s_v / tau_s) - sum_{i != v} q_i), n_v = number of teacher views paired with v; written
-/// over the student's logits when they are solely owned.  monitors may be null. Throws if shapes differ, V < 2, or a
-/// temperature is not positive. Keeps both logits and one number a row.
-/// Source: Caron et al. 2021, eq. 3; main_dino.py, DINOLoss.forward.
-template <class X, class T, class D>
-auto dino_loss(const X& student, const Tensor<T, D>& teacher, const Tensor<acc_t<T>, D>& center, double tau_s,
-               double tau_t, DinoLossMonitors<T, D>* monitors = nullptr) {
+/// Gradient: 1/(tau_s M B) (n_v softmax(s_v / tau_s) - sum_{i != v} q_i), n_v = number of teacher views paired with v;
+/// written over the student's logits when they are solely owned.  monitors may be null. Throws if shapes differ, V < 2,
+/// or a temperature is not positive. Keeps both logits and one number a row. Source: Caron et al. 2021, eq. 3;
+/// main_dino.py, DINOLoss.forward.
+template <class X, class T, class D> auto dino_loss(const X& student, const Tensor<T, D>& teacher,
+                                                    const Tensor<acc_t<T>, D>& center, double tau_s, double tau_t,
+                                                    DinoLossMonitors<T, D>* monitors = nullptr) {
   return apply<ops::DinoLoss<T, D>>({tau_s, tau_t, monitors}, student, teacher, center);
 }
 

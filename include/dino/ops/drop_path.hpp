@@ -29,15 +29,21 @@ template <class T, class D> struct DropPath {
 
  private:
   static void run(Context<D>& ctx, const Attr& at, const Target<T>& out, const Tensor<T, D>& x) {
-    launch(ctx, kernels::DropPath<T>{.out = out, .x = x.data(), .segments = &at.segments, .cols = x.cols(),
-                                     .key = at.key, .window = at.window, .rate = at.rate});
+    launch(ctx, kernels::DropPath<T>{.out = out,
+                                     .x = x.data(),
+                                     .segments = &at.segments,
+                                     .cols = x.cols(),
+                                     .key = at.key,
+                                     .window = at.window,
+                                     .rate = at.rate});
   }
 };
 
 }  // namespace ops
 
-/// y = x * keep / (1 - rate), one draw per image: P(keep) = 1 - rate. On a Tensor (teacher, evaluation) nothing is dropped.
-/// x: (R,C).  rate in [0, 1). Keeps the key, not the mask. Source: Huang et al. 2016; vision_transformer.py, drop_path.
+/// y = x * keep / (1 - rate), one draw per image: P(keep) = 1 - rate. On a Tensor (teacher, evaluation) nothing is
+/// dropped. x: (R,C).  rate in [0, 1). Keeps the key, not the mask. Source: Huang et al. 2016; vision_transformer.py,
+/// drop_path.
 template <class T, class D> Tensor<T, D> drop_path(const Tensor<T, D>& x, double, const Segments&) { return x; }
 
 template <class T, class D> Var<T, D> drop_path(const Var<T, D>& x, double rate, const Segments& segments) {

@@ -35,7 +35,8 @@ template <class T, class D> struct Multiply {
     require(a.shape() == b.shape(), "multiply: a is {}, b is {}", a, b);
     const auto left = contiguous(a), right = contiguous(b);
     Tensor<T, D> y(a.ctx(), a.shape());
-    launch(a.ctx(), kernels::Multiply<T>{.out = {y.data(), false}, .a = left.data(), .b = right.data(), .n = y.numel()});
+    launch(a.ctx(),
+           kernels::Multiply<T>{.out = {y.data(), false}, .a = left.data(), .b = right.data(), .n = y.numel()});
     if (keep) *keep = {left, right};
     return y;
   }

@@ -23,8 +23,8 @@ template <class T, class D> struct Patchify {
     const i64 p = at.patch, channels = groups[0].shape()[1];
     for (const auto& x : groups) {
       require(x.shape().rank() == 4 && x.shape()[1] == channels, "patchify: images are {}", x);
-      require(x.shape()[2] % p == 0 && x.shape()[3] % p == 0 && x.shape()[2] >= p && x.shape()[3] >= p,
-              ErrorKind::data, "patchify: images are {}, height and width must be multiples of the patch size {}", x, p);
+      require(x.shape()[2] % p == 0 && x.shape()[3] % p == 0 && x.shape()[2] >= p && x.shape()[3] >= p, ErrorKind::data,
+              "patchify: images are {}, height and width must be multiples of the patch size {}", x, p);
       rows += x.shape()[0] * (x.shape()[2] / p) * (x.shape()[3] / p);
     }
     Tensor<T, D> out(groups[0].ctx(), {rows, channels * p * p});
@@ -33,8 +33,13 @@ template <class T, class D> struct Patchify {
     for (const auto& group : groups) {
       const auto x = contiguous(group);
       const auto& s = x.shape();
-      launch(x.ctx(), kernels::Patchify<T>{.rows = out.data() + first, .x = x.data(), .images = s[0], .channels = s[1],
-                                           .height = s[2], .width = s[3], .patch = p});
+      launch(x.ctx(), kernels::Patchify<T>{.rows = out.data() + first,
+                                           .x = x.data(),
+                                           .images = s[0],
+                                           .channels = s[1],
+                                           .height = s[2],
+                                           .width = s[3],
+                                           .patch = p});
       first += x.numel();
       if (keep) keep->shapes.push_back(s);
     }
@@ -47,8 +52,13 @@ template <class T, class D> struct Patchify {
       const auto& s = saved.shapes[static_cast<size_t>(i)];
       auto sink = dx[i];
       if (const auto into = sink.open()) {
-        launch(ctx, kernels::Unpatchify<T>{.dx = into, .drows = dy.data() + first, .images = s[0], .channels = s[1],
-                                           .height = s[2], .width = s[3], .patch = saved.patch});
+        launch(ctx, kernels::Unpatchify<T>{.dx = into,
+                                           .drows = dy.data() + first,
+                                           .images = s[0],
+                                           .channels = s[1],
+                                           .height = s[2],
+                                           .width = s[3],
+                                           .patch = saved.patch});
       }
       first += s.numel();
     }

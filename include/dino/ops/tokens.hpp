@@ -44,14 +44,21 @@ template <class T, class D> struct Tokens {
       Tensor<T, D> own;
       if (s.grid_h != grid || s.grid_w != grid) {
         own = {ctx, {n, cols}};
-        launch(ctx, kernels::ResamplePositions<T>{.out = own.data(), .in = table.data() + cols, .grid = grid,
-                                                  .height = s.grid_h, .width = s.grid_w, .cols = cols});
+        launch(ctx, kernels::ResamplePositions<T>{.out = own.data(),
+                                                  .in = table.data() + cols,
+                                                  .grid = grid,
+                                                  .height = s.grid_h,
+                                                  .width = s.grid_w,
+                                                  .cols = cols});
       }
       launch(ctx, kernels::AssembleTokens<T>{.out = out.data() + s.row * cols,
-                                             .patches = patches.data() + first_patch * cols, .cls = cls.data(),
+                                             .patches = patches.data() + first_patch * cols,
+                                             .cls = cls.data(),
                                              .first = table.data(),
                                              .positions = own.defined() ? own.data() : table.data() + cols,
-                                             .images = s.images, .n = n, .cols = cols});
+                                             .images = s.images,
+                                             .n = n,
+                                             .cols = cols});
       first_patch += s.images * n;
     }
     if (keep) *keep = {at.segments, grid};
@@ -68,8 +75,11 @@ template <class T, class D> struct Tokens {
       const i64 n = s.grid_h * s.grid_w;
       Tensor<acc_t<T>, D> dsum;
       if (sums) dsum = {ctx, {n + 1, cols}};
-      launch(ctx, kernels::AssembleTokensBackward<T>{.dpatches = patches, .dsum = dsum.data(),
-                                                     .dout = dy.data() + s.row * cols, .images = s.images, .n = n,
+      launch(ctx, kernels::AssembleTokensBackward<T>{.dpatches = patches,
+                                                     .dsum = dsum.data(),
+                                                     .dout = dy.data() + s.row * cols,
+                                                     .images = s.images,
+                                                     .n = n,
                                                      .cols = cols});
       if (patches) patches.ptr += s.images * n * cols;
       if (cls) add_rows(ctx, cls, dsum.data(), cols);
@@ -77,8 +87,12 @@ template <class T, class D> struct Tokens {
         add_rows(ctx, table, dsum.data(), cols);
         const Target<acc_t<T>> cells{table.ptr + cols, table.add};
         if (s.grid_h != grid || s.grid_w != grid) {
-          launch(ctx, kernels::ResamplePositionsBackward<T>{.din = cells, .dout = dsum.data() + cols, .grid = grid,
-                                                            .height = s.grid_h, .width = s.grid_w, .cols = cols});
+          launch(ctx, kernels::ResamplePositionsBackward<T>{.din = cells,
+                                                            .dout = dsum.data() + cols,
+                                                            .grid = grid,
+                                                            .height = s.grid_h,
+                                                            .width = s.grid_w,
+                                                            .cols = cols});
         } else {
           add_rows(ctx, cells, dsum.data() + cols, n * cols);
         }
@@ -96,9 +110,10 @@ template <class T, class D> struct Tokens {
 }  // namespace ops
 
 /// Tokens of all crops, one after the other: row 0 of an image is cls + table[0], row 1+j is patches[j] + position j.
-/// patches: (sum of images * grid_h * grid_w, C).  cls: C values.  table: (...,1+g*g,C), resampled (bicubic, +0.1 rule) for every
-/// group whose grid is not g x g; its gradient flows back through the same weights.  Returns (segments.rows(), C).
-/// Throws if the table is not square or shapes differ. Keeps the layout only. Source: vision_transformer.py, prepare_tokens.
+/// patches: (sum of images * grid_h * grid_w, C).  cls: C values.  table: (...,1+g*g,C), resampled (bicubic, +0.1 rule)
+/// for every group whose grid is not g x g; its gradient flows back through the same weights.  Returns
+/// (segments.rows(), C). Throws if the table is not square or shapes differ. Keeps the layout only. Source:
+/// vision_transformer.py, prepare_tokens.
 template <class X> auto tokens(const X& patches, const auto& cls, const auto& table, const Segments& segments) {
   return apply<ops::Tokens<typename X::Scalar, typename X::Device>>({segments}, patches, cls, table);
 }

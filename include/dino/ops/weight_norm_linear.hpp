@@ -31,7 +31,8 @@ template <class T, class D> struct WeightNormLinear {
                                              .rows = outputs,
                                              .cols = v.cols()});
     Tensor<T, D> y(ctx, {x.rows(), outputs});
-    detail::linear_into(y, x, v, Tensor<T, D>());  // the factor is applied to the product: no normalised weight in memory
+    detail::linear_into(y, x, v,
+                        Tensor<T, D>());  // the factor is applied to the product: no normalised weight in memory
     launch(ctx, kernels::ScaleColumns<T>{
                     .y = y.data(), .x = y.data(), .factor = factor.data(), .rows = y.rows(), .cols = outputs});
     if (keep) *keep = {x, v, g, factor, inverse};
@@ -43,8 +44,9 @@ template <class T, class D> struct WeightNormLinear {
     const i64 outputs = s.v.rows(), cols = s.v.cols();
     if (dx.wanted()) {
       const Tensor<T, D> scaled(ctx, dy.shape());
-      launch(ctx, kernels::ScaleColumns<T>{
-                      .y = scaled.data(), .x = dy.data(), .factor = s.factor.data(), .rows = dy.rows(), .cols = outputs});
+      launch(ctx,
+             kernels::ScaleColumns<T>{
+                 .y = scaled.data(), .x = dy.data(), .factor = s.factor.data(), .rows = dy.rows(), .cols = outputs});
       detail::linear_dx(dx.open(), scaled, s.v);
     }
     if (!dv.wanted() && !dg.wanted()) return;
@@ -68,8 +70,8 @@ template <class T, class D> struct WeightNormLinear {
 
 /// y = x W^T with W_k = g_k v_k / ||v_k||, without eps and without bias.
 /// x: (R,C).  v: (K,C).  g: (K) or (K,1).  Returns (R,K).
-/// dg_k = <dW_k, v_k>/||v_k||,  dv_k = g_k/||v_k|| (dW_k - dg_k v_k/||v_k||),  dx = dy W. Keeps x, v, g and two numbers per output.
-/// Source: torch.nn.utils.weight_norm with dim 0; vision_transformer.py, DINOHead.
+/// dg_k = <dW_k, v_k>/||v_k||,  dv_k = g_k/||v_k|| (dW_k - dg_k v_k/||v_k||),  dx = dy W. Keeps x, v, g and two numbers
+/// per output. Source: torch.nn.utils.weight_norm with dim 0; vision_transformer.py, DINOHead.
 template <class X> auto weight_norm_linear(const X& x, const auto& v, const auto& g) {
   return apply<ops::WeightNormLinear<typename X::Scalar, typename X::Device>>({}, x, v, g);
 }

@@ -9,8 +9,8 @@ struct LarsSettings {
   double momentum = 0.9, eta = 0.001;
 };
 
-/// Layer-wise trust ratio for tensors of rank other than 1; the others take a plain momentum step (kernels::Lars has the
-/// formula). Source: utils.py, LARS; You et al. 2017.
+/// Layer-wise trust ratio for tensors of rank other than 1; the others take a plain momentum step (kernels::Lars has
+/// the formula). Source: utils.py, LARS; You et al. 2017.
 template <class T, class D> class Lars {
  public:
   using Settings = LarsSettings;
@@ -26,9 +26,16 @@ template <class T, class D> class Lars {
     T* const p = params_->values().data();
     const auto p_norm = detail::range_norms<T, D>(ctx, plan, nullptr, p);
     const auto d_norm = detail::range_norms<T, D>(ctx, plan, g, p, clip_norm, update.clip);
-    launch(ctx, kernels::Lars<T>{.p = p, .buffer = buffer_.data(), .g = g, .ranges = plan.span(), .clip_norm = clip_norm,
-                                 .p_norm = p_norm.data(), .d_norm = d_norm.data(), .clip = static_cast<A>(update.clip),
-                                 .momentum = static_cast<A>(settings_.momentum), .eta = static_cast<A>(settings_.eta)});
+    launch(ctx, kernels::Lars<T>{.p = p,
+                                 .buffer = buffer_.data(),
+                                 .g = g,
+                                 .ranges = plan.span(),
+                                 .clip_norm = clip_norm,
+                                 .p_norm = p_norm.data(),
+                                 .d_norm = d_norm.data(),
+                                 .clip = static_cast<A>(update.clip),
+                                 .momentum = static_cast<A>(settings_.momentum),
+                                 .eta = static_cast<A>(settings_.eta)});
   }
   std::vector<std::pair<std::string, Tensor<acc_t<T>, D>>> state() const { return {{"momentum", buffer_}}; }
 

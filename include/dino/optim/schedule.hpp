@@ -20,8 +20,9 @@ struct CosineSchedule {
 
   double operator()(i64 step) const {
     if (step < warmup) {
-      return warmup == 1 ? warmup_start
-                         : warmup_start + (base - warmup_start) * static_cast<double>(step) / static_cast<double>(warmup - 1);
+      return warmup == 1
+                 ? warmup_start
+                 : warmup_start + (base - warmup_start) * static_cast<double>(step) / static_cast<double>(warmup - 1);
     }
     const double rest = static_cast<double>(total - warmup);
     const double at = rest <= 0 ? 1 : std::min(1.0, static_cast<double>(step - warmup) / rest);

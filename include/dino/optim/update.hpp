@@ -12,8 +12,8 @@ namespace dino::inline DINO_ABI {
 /// The settings of one update.
 struct UpdateSettings {
   double lr = 0;
-  double weight_decay = 0;  // for tensors with the decay flag: rank 2 or more and not a bias
-  double clip = 0;          // largest norm of each tensor's gradient; 0: no clipping
+  double weight_decay = 0;                          // for tensors with the decay flag: rank 2 or more and not a bias
+  double clip = 0;                                  // largest norm of each tensor's gradient; 0: no clipping
   std::function<bool(const ParamSegment&)> skip{};  // tensors to leave alone entirely: no decay, no moments, no count
 };
 
@@ -31,17 +31,23 @@ namespace detail {
 
 template <class T, class D> i64 norm_blocks(const UpdatePlan<T, D>& plan) {
   i64 blocks = 0;
-  for (const auto& range : plan.ranges) blocks += (range.n + kernels::RangeNorms<T>::block - 1) / kernels::RangeNorms<T>::block;
+  for (const auto& range : plan.ranges)
+    blocks += (range.n + kernels::RangeNorms<T>::block - 1) / kernels::RangeNorms<T>::block;
   return blocks;
 }
 
 /// || scale g + decay p || of every range of a plan; a null pointer leaves its term out.
-template <class T, class D>
-Tensor<acc_t<T>, D> range_norms(Context<D>& ctx, const UpdatePlan<T, D>& plan, const acc_t<T>* g, const T* p,
-                                const acc_t<T>* clip_norm = nullptr, double clip = 0) {
+template <class T, class D> Tensor<acc_t<T>, D> range_norms(Context<D>& ctx, const UpdatePlan<T, D>& plan,
+                                                            const acc_t<T>* g, const T* p,
+                                                            const acc_t<T>* clip_norm = nullptr, double clip = 0) {
   const Tensor<acc_t<T>, D> norms(ctx, {static_cast<i64>(plan.ranges.size())}), partial(ctx, {norm_blocks(plan)});
-  launch(ctx, kernels::RangeNorms<T>{.norm = norms.data(), .partial = partial.data(), .g = g, .p = p,
-                                     .ranges = plan.span(), .clip_norm = clip_norm, .clip = static_cast<acc_t<T>>(clip)});
+  launch(ctx, kernels::RangeNorms<T>{.norm = norms.data(),
+                                     .partial = partial.data(),
+                                     .g = g,
+                                     .p = p,
+                                     .ranges = plan.span(),
+                                     .clip_norm = clip_norm,
+                                     .clip = static_cast<acc_t<T>>(clip)});
   return norms;
 }
 
@@ -56,9 +62,13 @@ template <class T, class D> UpdatePlan<T, D> plan_update(ParamStore<T, D>& param
     const auto& segment = params.segments()[i];
     if (segment.frozen || !params.has_grad(static_cast<i64>(i))) continue;
     if (settings.skip && settings.skip(segment)) continue;
-    plan.ranges.push_back({.offset = segment.offset, .n = segment.shape.numel(), .lr = static_cast<A>(settings.lr),
+    plan.ranges.push_back({.offset = segment.offset,
+                           .n = segment.shape.numel(),
+                           .lr = static_cast<A>(settings.lr),
                            .decay = segment.decay ? static_cast<A>(settings.weight_decay) : A(0),
-                           .correction1 = 1, .correction2 = 1, .adapt = segment.shape.rank() != 1});
+                           .correction1 = 1,
+                           .correction2 = 1,
+                           .adapt = segment.shape.rank() != 1});
     plan.index.push_back(static_cast<i64>(i));
   }
   if (!plan.ranges.empty()) plan.norms = detail::range_norms<T, D>(params.ctx(), plan, params.grads().data(), nullptr);

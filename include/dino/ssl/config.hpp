@@ -9,8 +9,8 @@
 
 namespace dino::inline DINO_ABI {
 
-/// Defaults are the recipe of the reference for ViT-S/16 (dino_recipe: main_dino.py). Everything that the reference counts in
-/// epochs is in steps here: epochs * steps_per_epoch.
+/// Defaults are the recipe of the reference for ViT-S/16 (dino_recipe: main_dino.py). Everything that the reference
+/// counts in epochs is in steps here: epochs * steps_per_epoch.
 struct DinoConfig {
   VitConfig backbone;
   DinoHeadConfig head;

@@ -32,10 +32,12 @@ class HealthMonitor {
       count = sign ? count + 1 : 0;
       if (count == patience_) alarms.push_back(str("collapse suspected at step {}: {}", step, message));
     };
-    watch(uniform_, s.teacher_entropy > 0.99 * ln_k_ && s.loss - s.teacher_entropy < 0.01 * ln_k_,
-          str("the teacher's output is uniform (entropy {} = ln K). Try a lower teacher temperature", s.teacher_entropy));
+    watch(
+        uniform_, s.teacher_entropy > 0.99 * ln_k_ && s.loss - s.teacher_entropy < 0.01 * ln_k_,
+        str("the teacher's output is uniform (entropy {} = ln K). Try a lower teacher temperature", s.teacher_entropy));
     watch(single_, s.batch_entropy < 0.05 * ln_k_,
-          str("the teacher gives every image one prototype (entropy of the batch mean {}). Try a higher teacher temperature",
+          str("the teacher gives every image one prototype (entropy of the batch mean {}). Try a higher teacher "
+              "temperature",
               s.batch_entropy));
     watch(features_, step >= armed_at_ && s.feature_std < 0.05 / std::sqrt(static_cast<double>(dim_)),
           str("all images have the same feature (deviation {}). Try a lower learning rate", s.feature_std));

@@ -9,10 +9,12 @@
 
 namespace dino::inline DINO_ABI {
 
-/// Bytes that one image keeps alive between forward and backward, all its crops together: per token and block 1 + 1 + 3 + 1 + 1 +
-/// 1 + 1 rows of C (input, norm, qkv, attention, residual, norm, branch) and the hidden row of the MLP; per crop the head's
-/// rows and the logits, for the student and, two crops, the teacher. An estimate from above; bytes_per_value: 4 for float.
-inline double activation_bytes(const DinoConfig& config, const std::vector<CropGroup>& groups, double bytes_per_value = 4) {
+/// Bytes that one image keeps alive between forward and backward, all its crops together: per token and block 1 + 1 + 3
+/// + 1 + 1 + 1 + 1 rows of C (input, norm, qkv, attention, residual, norm, branch) and the hidden row of the MLP; per
+/// crop the head's rows and the logits, for the student and, two crops, the teacher. An estimate from above;
+/// bytes_per_value: 4 for float.
+inline double activation_bytes(const DinoConfig& config, const std::vector<CropGroup>& groups,
+                               double bytes_per_value = 4) {
   const auto& vit = config.backbone;
   double tokens = 0, crops = 0;
   for (const auto& g : groups) {
@@ -23,8 +25,9 @@ inline double activation_bytes(const DinoConfig& config, const std::vector<CropG
   const auto dim = static_cast<double>(vit.dim);
   const double block = 9 * dim + static_cast<double>(vit.hidden());
   const double trunk = tokens * (static_cast<double>(vit.depth) * block + 4 * dim);
-  const double head = (crops + 2) * (static_cast<double>(config.head.layers) * 3 * static_cast<double>(config.head.hidden) +
-                                     2 * static_cast<double>(config.head.outputs));
+  const double head =
+      (crops + 2) * (static_cast<double>(config.head.layers) * 3 * static_cast<double>(config.head.hidden) +
+                     2 * static_cast<double>(config.head.outputs));
   return bytes_per_value * (trunk + head);
 }
 
@@ -40,8 +43,8 @@ inline double available_memory() {
   return 4.0 * (1 << 30);
 }
 
-/// The largest number of images whose activations take at most half of the memory, as equal a share of the batch as possible.
-/// Batch norm needs the whole batch in one pass.
+/// The largest number of images whose activations take at most half of the memory, as equal a share of the batch as
+/// possible. Batch norm needs the whole batch in one pass.
 inline i64 choose_micro_batch(const DinoConfig& config, const std::vector<CropGroup>& groups, double memory_bytes) {
   if (config.head.use_bn) return config.batch;
   const double fits = 0.5 * memory_bytes / activation_bytes(config, groups);

@@ -6,9 +6,9 @@
 
 namespace dino::inline DINO_ABI {
 
-/// Groups of equally large crops (B_g,3,H_g,W_g) to logits, one row per crop, group after group: the backbone runs over all
-/// groups as one packed matrix, the head once over all rows. Parameters are "backbone.*" and "head.*".
-/// Source: utils.py, MultiCropWrapper.
+/// Groups of equally large crops (B_g,3,H_g,W_g) to logits, one row per crop, group after group: the backbone runs over
+/// all groups as one packed matrix, the head once over all rows. Parameters are "backbone.*" and "head.*". Source:
+/// utils.py, MultiCropWrapper.
 template <class T, class D> struct MultiCropModel {
   nn::VisionTransformer<T, D> backbone;
   nn::DinoHead<T, D> head;

@@ -13,15 +13,13 @@ struct DinoObjectiveConfig {
   double center_momentum = 0.9;
 };
 
-/// loss() uses the centre as it stands; the raw teacher logits of all micro-batches of a step are averaged by observe(), and
-/// update_center() takes them in once per step:   c = m c + (1 - m) mean(t).   The first step uses c = 0.
-/// Source: main_dino.py, DINOLoss.
+/// loss() uses the centre as it stands; the raw teacher logits of all micro-batches of a step are averaged by
+/// observe(), and update_center() takes them in once per step:   c = m c + (1 - m) mean(t).   The first step uses c =
+/// 0. Source: main_dino.py, DINOLoss.
 template <class T, class D> class DinoObjective {
  public:
   DinoObjective(Context<D>& ctx, i64 outputs, const DinoObjectiveConfig& config = {})
-      : config_(config),
-        center_(zeros<acc_t<T>>(ctx, {outputs})),
-        mean_(zeros<acc_t<T>>(ctx, {outputs})) {}
+      : config_(config), center_(zeros<acc_t<T>>(ctx, {outputs})), mean_(zeros<acc_t<T>>(ctx, {outputs})) {}
 
   /// student: (V*B,K) on a tape; pass it as a temporary, and its memory becomes the gradient.  teacher: (2*B,K).
   Var<acc_t<T>, D> loss(Var<T, D> student, const Tensor<T, D>& teacher, double teacher_temp,
@@ -36,7 +34,9 @@ template <class T, class D> class DinoObjective {
   }
   void update_center() {
     require(observed_, "objective: the centre is updated without an observation");
-    launch(center_.ctx(), kernels::Ema<acc_t<T>>{.average = center_.data(), .p = mean_.data(), .n = center_.numel(),
+    launch(center_.ctx(), kernels::Ema<acc_t<T>>{.average = center_.data(),
+                                                 .p = mean_.data(),
+                                                 .n = center_.numel(),
                                                  .momentum = static_cast<acc_t<T>>(config_.center_momentum)});
     observed_ = false;
   }

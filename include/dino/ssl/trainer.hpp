@@ -17,16 +17,16 @@ namespace dino::inline DINO_ABI {
 struct StepReport {
   i64 step = 0;
   double loss = 0, lr = 0, weight_decay = 0, momentum = 0, teacher_temp = 0;
-  double grad_norm = 0, clipped = 0;                  // over all tensors, before clipping; fraction of tensors clipped
-  double teacher_entropy = 0, batch_entropy = 0;      // nats
+  double grad_norm = 0, clipped = 0;              // over all tensors, before clipping; fraction of tensors clipped
+  double teacher_entropy = 0, batch_entropy = 0;  // nats
   double center_norm = 0, feature_std = 0;
-  bool skipped = false;                               // the loss or a gradient was not finite: nothing was changed
+  bool skipped = false;  // the loss or a gradient was not finite: nothing was changed
 };
 
-/// Trains in the exact order of the reference (main_dino.py, train_one_epoch): teacher and student forward with the weights of
-/// the last step, loss with the centre as it stands, centre update, backward, clipping per tensor, last layer skipped while
-/// frozen, optimizer step, teacher average with the momentum of this step.
-/// A batch may be cut into micro-batches: same result up to rounding, less memory. Centre, averages and schedules advance once.
+/// Trains in the exact order of the reference (main_dino.py, train_one_epoch): teacher and student forward with the
+/// weights of the last step, loss with the centre as it stands, centre update, backward, clipping per tensor, last
+/// layer skipped while frozen, optimizer step, teacher average with the momentum of this step. A batch may be cut into
+/// micro-batches: same result up to rounding, less memory. Centre, averages and schedules advance once.
 template <class T, class D> class DinoTrainer {
  public:
   DinoTrainer(Context<D>& ctx, const DinoConfig& config, std::vector<CropGroup> groups)
@@ -54,7 +54,8 @@ template <class T, class D> class DinoTrainer {
   void set_steps_done(i64 step) { step_ = step; }  // for resuming
   bool finished() const { return step_ >= config_.total_steps; }
 
-  /// One update from a batch of crops. With a loss or gradient that is not finite nothing changes but the count of steps.
+  /// One update from a batch of crops. With a loss or gradient that is not finite nothing changes but the count of
+  /// steps.
   StepReport step(const Batch& batch) {
     require(batch.images == config_.batch, "trainer: a batch of {} images, expected {}", batch.images, config_.batch);
     StepReport report{.step = step_,
@@ -76,8 +77,8 @@ template <class T, class D> class DinoTrainer {
  private:
   /// Sums over the passes of a step.
   struct Monitors {
-    std::vector<double> batch_mean;            // (K)
-    std::vector<double> feature, feature_sq;   // (C): sums over rows
+    std::vector<double> batch_mean;           // (K)
+    std::vector<double> feature, feature_sq;  // (C): sums over rows
     double rows = 0;
 
     void finish(StepReport& report) const {
@@ -92,10 +93,11 @@ template <class T, class D> class DinoTrainer {
   };
 
   static const DinoConfig& check(const DinoConfig& c, const std::vector<CropGroup>& groups) {
-    require(c.batch >= 1 && c.micro_batch >= 1, ErrorKind::usage, "trainer: batch {} and micro-batch {} must be positive",
-            c.batch, c.micro_batch);
+    require(c.batch >= 1 && c.micro_batch >= 1, ErrorKind::usage,
+            "trainer: batch {} and micro-batch {} must be positive", c.batch, c.micro_batch);
     require(!c.head.use_bn || c.micro_batch >= c.batch, ErrorKind::usage,
-            "micro_batch = {} with use_bn_in_head: batch norm needs the whole batch of {} in one pass. Set micro_batch = {}",
+            "micro_batch = {} with use_bn_in_head: batch norm needs the whole batch of {} in one pass. Set micro_batch "
+            "= {}",
             c.micro_batch, c.batch, c.batch);
     require(!groups.empty() && groups[0].crops == 2, "trainer: the first group must be the 2 global crops");
     for (const auto& g : groups) {
@@ -137,8 +139,8 @@ template <class T, class D> class DinoTrainer {
   void pass(const Batch& batch, i64 first, i64 count, StepReport& report, Monitors& monitors) {
     std::vector<Tensor<T, D>> crops;
     for (size_t g = 0; g < groups_.size(); ++g) crops.push_back(upload(batch, g, first, count));
-    const auto features = teacher_.backbone(crops[0]);                                                         // (2B,C)
-    const auto target = teacher_.head(features);                                                               // (2B,K)
+    const auto features = teacher_.backbone(crops[0]);  // (2B,C)
+    const auto target = teacher_.head(features);        // (2B,K)
     DinoLossMonitors<T, D> measured;
     const double share = static_cast<double>(count) / static_cast<double>(batch.images);
     Tape<D> tape(ctx(), RngKey(config_.seed, mix(stream_of("drop_path"), static_cast<u64>(step_))),
@@ -174,10 +176,11 @@ template <class T, class D> class DinoTrainer {
 
   void update(StepReport& report) {
     const bool frozen = step_ < config_.freeze_last_layer_steps;
-    const UpdateSettings settings{.lr = report.lr, .weight_decay = report.weight_decay, .clip = config_.clip,
-                                  .skip = [frozen](const ParamSegment& s) {
-                                    return frozen && s.name.find("last_layer") != std::string::npos;
-                                  }};
+    const UpdateSettings settings{
+        .lr = report.lr,
+        .weight_decay = report.weight_decay,
+        .clip = config_.clip,
+        .skip = [frozen](const ParamSegment& s) { return frozen && s.name.find("last_layer") != std::string::npos; }};
     auto plan = plan_update(student_params_, settings);
     double square = 0, clipped = 0;
     for (const auto norm : to_vector(plan.norms)) {
@@ -192,7 +195,8 @@ template <class T, class D> class DinoTrainer {
       return;
     }
     objective_.update_center();
-    for (const auto c : to_vector(objective_.center())) report.center_norm += static_cast<double>(c) * static_cast<double>(c);
+    for (const auto c : to_vector(objective_.center()))
+      report.center_norm += static_cast<double>(c) * static_cast<double>(c);
     report.center_norm = std::sqrt(report.center_norm);
     optimizer_.step(plan, settings);
     ema_update(teacher_params_, student_params_, report.momentum);

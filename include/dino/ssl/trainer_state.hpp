@@ -6,8 +6,8 @@
 
 namespace dino::inline DINO_ABI {
 
-/// The tensors of a trainer under their names: student.*, teacher.*, optim.<moment>.*, optim.steps, loss.center. They are views
-/// of the trainer's memory; steps is the memory for the counts, and must live as long as the views.
+/// The tensors of a trainer under their names: student.*, teacher.*, optim.<moment>.*, optim.steps, loss.center. They
+/// are views of the trainer's memory; steps is the memory for the counts, and must live as long as the views.
 template <class T> std::vector<TensorView> trainer_views(DinoTrainer<T, HostDevice>& trainer, std::vector<i64>& steps) {
   using A = acc_t<T>;
   auto views = parameter_views(trainer.student_params(), "", "student.");
@@ -23,7 +23,8 @@ template <class T> std::vector<TensorView> trainer_views(DinoTrainer<T, HostDevi
   }
   views.push_back(tensor_view("optim.steps", {static_cast<i64>(steps.size())}, steps));
   const auto& center = trainer.objective().center();
-  views.push_back(tensor_view("loss.center", center.shape(), std::span<const A>(center.data(), static_cast<size_t>(center.numel()))));
+  views.push_back(tensor_view("loss.center", center.shape(),
+                              std::span<const A>(center.data(), static_cast<size_t>(center.numel()))));
   const auto buffers = [&](const char* prefix, const auto& store) {
     for (const auto& buffer : store.buffers()) {
       const std::span<const A> values(buffer.tensor.data(), static_cast<size_t>(buffer.tensor.numel()));
@@ -41,17 +42,19 @@ namespace detail {
 template <class A> std::vector<A> checked_values(const StateDict& state, const std::string& name, const Shape& shape,
                                                  const std::string& where) {
   const auto* tensor = state.find(name);
-  require(tensor != nullptr, ErrorKind::weights, "{}: there is no tensor {}. The checkpoint belongs to another optimizer or model",
-          where, name);
-  require(tensor->shape == shape, ErrorKind::weights, "{}: {} is {}, the run needs {}. The checkpoint belongs to another model",
-          where, name, tensor->shape, shape);
+  require(tensor != nullptr, ErrorKind::weights,
+          "{}: there is no tensor {}. The checkpoint belongs to another optimizer or model", where, name);
+  require(tensor->shape == shape, ErrorKind::weights,
+          "{}: {} is {}, the run needs {}. The checkpoint belongs to another model", where, name, tensor->shape, shape);
   return tensor->template to<A>();
 }
 
 }  // namespace detail
 
-/// Puts a trainer into the state of a checkpoint after `step` updates. Everything is read and checked before the first change.
-template <class T> void load_trainer(DinoTrainer<T, HostDevice>& trainer, const StateDict& state, i64 step, const std::string& where) {
+/// Puts a trainer into the state of a checkpoint after `step` updates. Everything is read and checked before the first
+/// change.
+template <class T>
+void load_trainer(DinoTrainer<T, HostDevice>& trainer, const StateDict& state, i64 step, const std::string& where) {
   using A = acc_t<T>;
   auto &student = trainer.student_params(), &teacher = trainer.teacher_params();
   detail::check_parameters(student, state, "student.", false, where);
@@ -67,7 +70,8 @@ template <class T> void load_trainer(DinoTrainer<T, HostDevice>& trainer, const 
   todo.push_back({center, detail::checked_values<A>(state, "loss.center", center.shape(), where)});
   const auto buffers = [&](const std::string& prefix, const auto& store) {
     for (const auto& buffer : store.buffers()) {
-      todo.push_back({buffer.tensor, detail::checked_values<A>(state, prefix + buffer.name, buffer.tensor.shape(), where)});
+      todo.push_back(
+          {buffer.tensor, detail::checked_values<A>(state, prefix + buffer.name, buffer.tensor.shape(), where)});
     }
   };
   buffers("student.", student);

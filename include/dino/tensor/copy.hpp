@@ -23,9 +23,7 @@ template <class T, class D> Tensor<T, D> clone(const Tensor<T, D>& x) {
 }
 
 /// x itself when its rows follow each other without gaps, else a copy.
-template <class T, class D> Tensor<T, D> contiguous(const Tensor<T, D>& x) {
-  return x.is_contiguous() ? x : clone(x);
-}
+template <class T, class D> Tensor<T, D> contiguous(const Tensor<T, D>& x) { return x.is_contiguous() ? x : clone(x); }
 
 /// The same values in another number type, for example a float copy of a double tensor.
 template <class To, class T, class D> Tensor<To, D> cast(const Tensor<T, D>& x) {
@@ -36,7 +34,8 @@ template <class To, class T, class D> Tensor<To, D> cast(const Tensor<T, D>& x) 
 
 /// Writes host values into a tensor of the same number of elements.
 template <class T> void copy_from_host(const HostTensor<T>& to, std::span<const T> from) {
-  require(to.is_contiguous() && static_cast<i64>(from.size()) == to.numel(), "copy: {} values into {}", from.size(), to);
+  require(to.is_contiguous() && static_cast<i64>(from.size()) == to.numel(), "copy: {} values into {}", from.size(),
+          to);
   if (!from.empty()) std::memcpy(to.data(), from.data(), from.size_bytes());
 }
 

@@ -71,8 +71,8 @@ template <class T> void attention_forward_head(const AttentionForward<T>& a, con
 }
 
 /// dP of a block becomes scale * dS, in place: P is computed again from the scores and lse.
-template <class T>
-void attention_score_gradient(const AttentionBackward<T>& a, const AttentionHead& at, i64 first, i64 rows, T* p, T* ds) {
+template <class T> void attention_score_gradient(const AttentionBackward<T>& a, const AttentionHead& at, i64 first,
+                                                 i64 rows, T* p, T* ds) {
   const i64 d = a.head_dim, width = a.heads * d, n = at.tokens;
   for (i64 r = 0; r < rows; ++r) {
     const i64 row = at.row + first + r;

@@ -24,7 +24,8 @@ struct GemmPieces {
       longer = std::min(longer, std::max<i64>(192, (longer / 16 + 47) / 48 * 48));
       const i64 pieces = count(full_m, m) * count(full_n, n);
       // Weight gradients: a small result, a long sum. Its parts are added in order afterwards.
-      if (pieces < 8 && full_k >= 2048 && full_m * full_n <= (1 << 18)) k = std::max<i64>(512, (full_k / 8 + 63) / 64 * 64);
+      if (pieces < 8 && full_k >= 2048 && full_m * full_n <= (1 << 18))
+        k = std::max<i64>(512, (full_k / 8 + 63) / 64 * 64);
     }
     rows = count(full_m, m);
     cols = count(full_n, n);
@@ -40,9 +41,8 @@ template <class T> using GemmMatrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dy
 template <class T> using GemmMap = Eigen::Map<GemmMatrix<T>, Eigen::Unaligned, Eigen::OuterStride<>>;
 
 /// C += op(A) op(B) for one piece.
-template <class T>
-void multiply_add(GemmMap<T> c, const T* a, i64 stride_a, bool transpose_a, const T* b, i64 stride_b, bool transpose_b,
-                  i64 k) {
+template <class T> void multiply_add(GemmMap<T> c, const T* a, i64 stride_a, bool transpose_a, const T* b, i64 stride_b,
+                                     bool transpose_b, i64 k) {
   using Map = Eigen::Map<const GemmMatrix<T>, Eigen::Unaligned, Eigen::OuterStride<>>;
   const i64 m = c.rows(), n = c.cols();
   const Map left(a, transpose_a ? k : m, transpose_a ? m : k, Eigen::OuterStride<>(stride_a));
@@ -76,8 +76,7 @@ template <class T> void prepare_rows(const Gemm<T>& a, i64 m0, i64 m1, i64 n0, i
   }
 }
 
-template <class T>
-void gemm_piece(const Gemm<T>& a, const GemmPieces& cut, i64 piece, T* partial) {
+template <class T> void gemm_piece(const Gemm<T>& a, const GemmPieces& cut, i64 piece, T* partial) {
   const i64 z = piece % cut.depth, x = piece / cut.depth % cut.cols, y = piece / cut.depth / cut.cols;
   const i64 m0 = y * cut.m, m1 = std::min(a.m, m0 + cut.m);
   const i64 n0 = x * cut.n, n1 = std::min(a.n, n0 + cut.n);

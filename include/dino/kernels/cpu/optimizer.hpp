@@ -20,15 +20,15 @@ template <class A> std::vector<RangeBlock> range_blocks(std::span<const UpdateRa
   std::vector<RangeBlock> list;
   for (size_t i = 0; i < ranges.size(); ++i) {
     for (i64 at = 0; at < ranges[i].n; at += block) {
-      list.push_back({static_cast<i64>(i), ranges[i].offset + at, ranges[i].offset + std::min(ranges[i].n, at + block)});
+      list.push_back(
+          {static_cast<i64>(i), ranges[i].offset + at, ranges[i].offset + std::min(ranges[i].n, at + block)});
     }
   }
   return list;
 }
 
 /// Small tensors share a task: f(block) for every block of every range.
-template <class A, class F>
-void for_each_block(Context<Cpu>& ctx, std::span<const UpdateRange<A>> ranges, F f) {
+template <class A, class F> void for_each_block(Context<Cpu>& ctx, std::span<const UpdateRange<A>> ranges, F f) {
   const auto blocks = range_blocks(ranges, RangeNorms<A>::block);
   parallel_ranges(ctx, static_cast<i64>(blocks.size()), 4, [&](i64 begin, i64 end) {
     for (i64 i = begin; i < end; ++i) f(blocks[static_cast<size_t>(i)]);

@@ -9,7 +9,8 @@ namespace dino::inline DINO_ABI::kernels {
 namespace detail {
 
 /// Calls f(offset in the rows, offset in the image, values) for every run of `patch` values that stay together.
-template <class F> void for_each_patch_run(Context<Cpu>& ctx, i64 images, i64 channels, i64 height, i64 width, i64 patch, F f) {
+template <class F>
+void for_each_patch_run(Context<Cpu>& ctx, i64 images, i64 channels, i64 height, i64 width, i64 patch, F f) {
   const i64 gh = height / patch, gw = width / patch, cols = channels * patch * patch;
   parallel_rows(ctx, images * gh, gw * cols, [&](i64 strip) {
     const i64 image = strip / gh, i = strip % gh;
@@ -25,9 +26,8 @@ template <class F> void for_each_patch_run(Context<Cpu>& ctx, i64 images, i64 ch
 }  // namespace detail
 
 template <class T> void launch(Context<Cpu>& ctx, const Patchify<T>& a) {
-  detail::for_each_patch_run(ctx, a.images, a.channels, a.height, a.width, a.patch, [&](i64 row, i64 image, i64 n) {
-    std::copy_n(a.x + image, n, a.rows + row);
-  });
+  detail::for_each_patch_run(ctx, a.images, a.channels, a.height, a.width, a.patch,
+                             [&](i64 row, i64 image, i64 n) { std::copy_n(a.x + image, n, a.rows + row); });
 }
 
 template <class T> void launch(Context<Cpu>& ctx, const Unpatchify<T>& a) {

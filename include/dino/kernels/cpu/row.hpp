@@ -53,8 +53,9 @@ template <class T> T dot(const T* x, const T* y, i64 n) {
   return sum_over<T>(n, [x, y](i64 i) { return x[i] * y[i]; });
 }
 
-/// y_i = exp(scale x_i - shift). A function of its own, not inlined: inside a larger body g++ 12 finds "control flow" in the loop
-/// and leaves it scalar (softmax of 80 x 65536: 25 ms of CPU time inlined, 4.5 ms like this, on a Zen 3 core).
+/// y_i = exp(scale x_i - shift). A function of its own, not inlined: inside a larger body g++ 12 finds "control flow"
+/// in the loop and leaves it scalar (softmax of 80 x 65536: 25 ms of CPU time inlined, 4.5 ms like this, on a Zen 3
+/// core).
 template <class T> [[gnu::noinline]] void exp_row(T* y, const T* x, i64 n, T scale, T shift) {
   DINO_IVDEP
   for (i64 i = 0; i < n; ++i) y[i] = math::exp(scale * x[i] - shift);

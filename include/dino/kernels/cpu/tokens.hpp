@@ -55,7 +55,8 @@ template <class T> void launch(Context<Cpu>& ctx, const GatherRows<T>& a) {
 
 template <class T> void launch(Context<Cpu>& ctx, const GatherRowsBackward<T>& a) {
   if (!a.dx.add) {
-    parallel_ranges(ctx, a.rows * a.cols, 1 << 16, [&](i64 begin, i64 end) { std::fill(a.dx.ptr + begin, a.dx.ptr + end, T(0)); });
+    parallel_ranges(ctx, a.rows * a.cols, 1 << 16,
+                    [&](i64 begin, i64 end) { std::fill(a.dx.ptr + begin, a.dx.ptr + end, T(0)); });
   }
   for (i64 i = 0; i < a.n; ++i) {
     T* const dx = a.dx.ptr + a.index[i] * a.cols;
