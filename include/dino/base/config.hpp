@@ -51,3 +51,12 @@
 #else
 #  define DINO_IVDEP
 #endif
+
+// Before a short loop of constant length: unrolled whole, so that its arrays live in registers.
+#if defined(__clang__)
+#  define DINO_UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#  define DINO_UNROLL _Pragma("GCC unroll 32")
+#else
+#  define DINO_UNROLL
+#endif

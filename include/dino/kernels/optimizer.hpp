@@ -17,7 +17,8 @@ template <class A> struct UpdateRange {
   bool adapt;                  // LARS: scale by the trust ratio
 };
 
-/// norm_i = || scale_i g + decay_i p || over range i, in two stages of fixed blocks; g or p may be null.
+/// norm_i = || scale_i g + decay_i p || over range i, in two stages of fixed blocks. Where p is null ||g||, where g is
+/// null ||p||.
 /// scale_i = min(1, clip / (clip_norm_i + 1e-6)) when clip_norm is given and clip > 0, else 1.
 /// blocks: one entry per block, listed by the caller; partial: as many values.
 template <class T> struct RangeNorms {

@@ -2,8 +2,9 @@
 #pragma once
 
 #include <dino/base/math.hpp>
+#include <dino/device/cpu.hpp>
 #include <dino/kernels/attention.hpp>
-#include <dino/kernels/cpu/gemm.hpp>
+#include <dino/kernels/cpu/gemm_block.hpp>
 #include <dino/kernels/cpu/row.hpp>
 
 #include <cmath>
@@ -36,9 +37,19 @@ inline std::vector<AttentionHead> attention_heads(const Segments& segments, i64 
 /// scores (rows,N) = q k^T for `rows` queries.
 template <class T>
 void attention_scores(T* scores, const T* q, const T* k, i64 rows, i64 tokens, i64 head_dim, i64 stride) {
-  std::fill_n(scores, rows * tokens, T(0));
-  multiply_add<T>(GemmMap<T>(scores, rows, tokens, Eigen::OuterStride<>(tokens)), q, stride, false, k, stride, true,
-                  head_dim);
+  multiply_block<T>({.c = scores,
+                     .a = q,
+                     .b = k,
+                     .bias = nullptr,
+                     .m = rows,
+                     .n = tokens,
+                     .k = head_dim,
+                     .stride_c = tokens,
+                     .stride_a = stride,
+                     .stride_b = stride,
+                     .transpose_a = false,
+                     .transpose_b = true,
+                     .add = false});
 }
 
 /// Turns a row of scores into probabilities; returns the log of the sum of exponentials.
@@ -65,8 +76,19 @@ template <class T> void attention_forward_head(const AttentionForward<T>& a, con
     }
     if (a.class_map && first == 0) std::copy_n(scores, n, a.class_map + at.map);
     T* const out = a.out + (at.row + first) * width + at.head * d;
-    for (i64 r = 0; r < rows; ++r) std::fill_n(out + r * width, d, T(0));
-    multiply_add<T>(GemmMap<T>(out, rows, d, Eigen::OuterStride<>(width)), scores, n, false, v, stride, false, n);
+    multiply_block<T>({.c = out,
+                       .a = scores,
+                       .b = v,
+                       .bias = nullptr,
+                       .m = rows,
+                       .n = d,
+                       .k = n,
+                       .stride_c = width,
+                       .stride_a = n,
+                       .stride_b = stride,
+                       .transpose_a = false,
+                       .transpose_b = false,
+                       .add = false});
   }
 }
 
@@ -92,20 +114,43 @@ void attention_backward_head(const AttentionBackward<T>& a, const AttentionHead&
   const T* const q = a.qkv + at.row * stride + at.head * d;
   const T *const k = q + width, *const v = k + width;
   T *const dq = grads, *const dk = grads + n * d, *const dv = grads + 2 * n * d;
-  const auto matrix = [](T* data, i64 rows, i64 cols) {
-    return GemmMap<T>(data, rows, cols, Eigen::OuterStride<>(cols));
-  };
-  std::fill_n(grads, 3 * n * d, T(0));
   for (i64 first = 0; first < n; first += attention_rows) {
     const i64 rows = std::min(attention_rows, n - first);
-    const T* const dout = a.dout + (at.row + first) * width + at.head * d;
-    attention_scores(p, q + first * stride, k, rows, n, d, stride);
-    std::fill_n(ds, rows * n, T(0));
-    multiply_add<T>(matrix(ds, rows, n), dout, width, false, v, stride, true, d);
+    const T *const dout = a.dout + (at.row + first) * width + at.head * d, *const queries = q + first * stride;
+    // c (m,d) of the gradients, from the scores' block on the left
+    const auto product = [&](T* c, const T* left, bool transposed, const T* right, i64 right_stride) {
+      multiply_block<T>({.c = c,
+                         .a = left,
+                         .b = right,
+                         .bias = nullptr,
+                         .m = transposed ? n : rows,
+                         .n = d,
+                         .k = transposed ? rows : n,
+                         .stride_c = d,
+                         .stride_a = n,
+                         .stride_b = right_stride,
+                         .transpose_a = transposed,
+                         .transpose_b = false,
+                         .add = transposed && first > 0});
+    };
+    attention_scores(p, queries, k, rows, n, d, stride);
+    multiply_block<T>({.c = ds,
+                       .a = dout,
+                       .b = v,
+                       .bias = nullptr,
+                       .m = rows,
+                       .n = n,
+                       .k = d,
+                       .stride_c = n,
+                       .stride_a = width,
+                       .stride_b = stride,
+                       .transpose_a = false,
+                       .transpose_b = true,
+                       .add = false});
     attention_score_gradient(a, at, first, rows, p, ds);
-    multiply_add<T>(matrix(dv, n, d), p, n, true, dout, width, false, rows);
-    multiply_add<T>(matrix(dq + first * d, rows, d), ds, n, false, k, stride, false, n);
-    multiply_add<T>(matrix(dk, n, d), ds, n, true, q + first * stride, stride, false, rows);
+    product(dv, p, true, dout, width);
+    product(dq + first * d, ds, false, k, stride);
+    product(dk, ds, true, queries, stride);
   }
 }
 
