@@ -1,0 +1,50 @@
+#include <dino/optim/ema.hpp>
+
+#include "support/catch.hpp"
+
+using namespace dino;
+using Host = HostDevice;
+
+namespace {
+
+void build(ParamStore<double, Host>& store, double value) {
+  store.add("w", {2, 3}, {Init::Kind::constant, value});
+  store.add("g", {5}, {Init::Kind::constant, value});
+  store.segments()[1].frozen = true;
+  store.add_buffer("running_mean", {2}, value);
+  store.finalize(0);
+}
+
+}  // namespace
+
+TEST_CASE("ema: average = m average + (1 - m) model, frozen parameters too, buffers not", "[optim]") {
+  HostContext ctx(1);
+  ParamStore<double, Host> average(ctx), model(ctx);
+  build(average, 1);
+  build(model, 3);
+  ema_update(average, model, 0.9);
+  CHECK(to_vector(average.value(0)) == std::vector<double>(6, 0.9 * 1 + (1 - 0.9) * 3));
+  CHECK(to_vector(average.value(1)) == std::vector<double>(5, 0.9 * 1 + (1 - 0.9) * 3));
+  CHECK(to_vector(average.buffers()[0].tensor) == std::vector<double>{1, 1});
+  CHECK(to_vector(model.value(0)) == std::vector<double>(6, 3.0));
+}
+
+TEST_CASE("ema: momentum 1 keeps the average, momentum 0 copies the model", "[optim]") {
+  HostContext ctx(1);
+  ParamStore<double, Host> average(ctx), model(ctx);
+  build(average, 0.1);
+  build(model, 0.7);
+  ema_update(average, model, 1);
+  CHECK(average.value(0)[0] == 0.1);
+  ema_update(average, model, 0);
+  CHECK(average.value(0)[0] == 0.7);
+}
+
+TEST_CASE("ema: stores of different sizes are refused", "[optim]") {
+  HostContext ctx(1);
+  ParamStore<double, Host> average(ctx), model(ctx);
+  build(average, 1);
+  model.add("w", {1000}, ones_init);
+  model.finalize(0);
+  CHECK_THROWS_WITH(ema_update(average, model, 0.9), "ema: stores of 128 and 1024 values");
+}
