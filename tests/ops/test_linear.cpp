@@ -27,6 +27,13 @@ TEST_CASE("linear: accumulation and views", "[ops]") {
   const auto w = randn(ctx, {5, 6}, 1), b = randn(ctx, {5}, 2);
   check_accumulates({4, 6}, [&](auto x) { return linear(x, w, b); });
   check_view({4, 6}, [&](auto x) { return linear(x, w, b); });
+  const auto part = randn(ctx, {5, 9}, 3).columns(2, 8);
+  Tape<Host> tape(ctx);
+  const auto x = tape.leaf(randn(ctx, {4, 6}, 4)), same = tape.leaf(x.value);
+  const auto y = linear(x, part), expected = linear(same, clone(part));
+  CHECK(to_vector(y.value) == to_vector(expected.value));
+  tape.backward(add(y, expected), randn(ctx, {4, 5}, 5));
+  CHECK(to_vector(tape.grad(x)) == to_vector(tape.grad(same)));
 }
 
 TEST_CASE("linear: shapes that do not fit are named", "[ops]") {

@@ -14,7 +14,7 @@ template <class T, class D> void linear_into(const Tensor<T, D>& y, const Tensor
                                              const Tensor<T, D>& b) {
   launch(x.ctx(), kernels::Gemm<T>{.c = y.data(), .a = x.data(), .b = w.data(), .bias = b.data(),
                                    .m = x.rows(), .n = w.rows(), .k = x.cols(),
-                                   .stride_c = y.row_stride(), .stride_a = x.row_stride(), .stride_b = w.cols(),
+                                   .stride_c = y.row_stride(), .stride_a = x.row_stride(), .stride_b = w.row_stride(),
                                    .transpose_a = false, .transpose_b = true, .add = false});
 }
 
@@ -23,7 +23,7 @@ template <class T, class D> void linear_dx(const Target<T>& dx, const Tensor<T, 
   if (!dx) return;
   launch(dy.ctx(), kernels::Gemm<T>{.c = dx.ptr, .a = dy.data(), .b = w.data(), .bias = nullptr,
                                     .m = dy.rows(), .n = w.cols(), .k = w.rows(),
-                                    .stride_c = w.cols(), .stride_a = dy.row_stride(), .stride_b = w.cols(),
+                                    .stride_c = w.cols(), .stride_a = dy.row_stride(), .stride_b = w.row_stride(),
                                     .transpose_a = false, .transpose_b = false, .add = dx.add});
 }
 

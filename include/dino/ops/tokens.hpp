@@ -28,11 +28,11 @@ template <class T, class D> struct Tokens {
     return grid;
   }
 
-  static Tensor<T, D> forward(const Attr& at, const Tensor<T, D>& patches, const Tensor<T, D>& cls,
-                              const Tensor<T, D>& table, Saved* keep) {
+  static Tensor<T, D> forward(const Attr& at, const Tensor<T, D>& embedding, const Tensor<T, D>& cls,
+                              const Tensor<T, D>& position, Saved* keep) {
+    const auto patches = contiguous(embedding), table = contiguous(position);
     const i64 cols = patches.cols(), grid = grid_of(table);
-    require(cls.numel() == cols && table.cols() == cols &&
-                patches.rows() == at.segments.rows() - at.segments.images() && patches.is_contiguous(),
+    require(cls.numel() == cols && table.cols() == cols && patches.rows() == at.segments.rows() - at.segments.images(),
             "tokens: patches are {}, class token is {}, positions are {}, {} tokens wanted", patches, cls, table,
             at.segments.rows());
     auto& ctx = patches.ctx();
