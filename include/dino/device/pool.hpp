@@ -53,6 +53,8 @@ template <> class Pool<Cpu> {
 
   /// Uninitialised memory of at least `bytes`; throws Error(resources) when the system has no more.
   void* allocate(size_t bytes) {
+    constexpr size_t no_machine_has = size_t{1} << 60;  // and below it no sum overflows
+    require(bytes < no_machine_has, ErrorKind::resources, "out of memory: a block of {} bytes", bytes);
     const std::lock_guard lock(mutex_);
     const size_t want = round_up(bytes + red_zone, alignment);
     auto best = free_.lower_bound({want, nullptr});
