@@ -23,14 +23,19 @@ template <class X> struct IsVar : std::false_type {};
 template <class T, class D> struct IsVar<Var<T, D>> : std::true_type {};
 template <class T, class D> struct IsVar<std::vector<Var<T, D>>> : std::true_type {};
 
-template <class T, class D> const Tensor<T, D>& value_of(const Tensor<T, D>& x) { return x; }
-template <class T, class D> const Tensor<T, D>& value_of(const Var<T, D>& x) { return x.value; }
+/// A handle of a trained tensor: it knows where its gradient goes, but no tape.
 template <class P>
-requires requires(const P& p) {
+concept ParameterLike = requires(const P& p) {
   p.value();
   p.sink();
-}
-auto value_of(const P& p) { return p.value(); }
+};
+
+template <class... Operands>
+concept NotParametersAlone = (!ParameterLike<Operands> || ...);
+
+template <class T, class D> const Tensor<T, D>& value_of(const Tensor<T, D>& x) { return x; }
+template <class T, class D> const Tensor<T, D>& value_of(const Var<T, D>& x) { return x.value; }
+template <ParameterLike P> auto value_of(const P& p) { return p.value(); }
 template <class X> auto value_of(const std::vector<X>& list) {
   std::vector<std::decay_t<decltype(value_of(list[0]))>> values;
   for (const auto& x : list) values.push_back(value_of(x));
@@ -39,12 +44,7 @@ template <class X> auto value_of(const std::vector<X>& list) {
 
 template <class T, class D> Sink<D> sink_of(const Tensor<T, D>&) { return {}; }
 template <class T, class D> Sink<D> sink_of(const Var<T, D>& x) { return x.tape->sink(x.slot); }
-template <class P>
-requires requires(const P& p) {
-  p.value();
-  p.sink();
-}
-auto sink_of(const P& p) { return p.sink(); }
+template <ParameterLike P> auto sink_of(const P& p) { return p.sink(); }
 template <class X> auto sink_of(const std::vector<X>& list) {
   std::vector<decltype(sink_of(list[0]))> sinks;
   for (const auto& x : list) sinks.push_back(sink_of(x));
@@ -115,8 +115,10 @@ Var<T, D> record(Tape<D>& tape, const typename Op::Attr& attr, const Operands&..
 }  // namespace detail
 
 /// Runs Op. With Tensors and parameters only, the result is a Tensor and nothing is recorded. With a Var (or a list of
-/// them) among the operands, the result is a Var on the same tape.
+/// them) among the operands, the result is a Var on the same tape. Parameters alone are no operands: they know no tape,
+/// and what they give would train nothing.
 template <DifferentiableOp Op, class... Operands>
+requires detail::NotParametersAlone<Operands...>
 auto apply(const typename Op::Attr& attr, const Operands&... operands) {
   using Out = decltype(Op::forward(attr, detail::value_of(operands)..., nullptr));
   if constexpr ((detail::IsVar<Operands>::value || ...)) {
