@@ -21,7 +21,8 @@ template <class F, class T, class D> class CheckpointRecord final : public TapeR
     const auto y = fn_(x);
     if (y.slot < 0) return;
     inner.backward(y, dy);
-    if (dx_.slot) Grad<T, D>(dx_).accept(inner.grad(x));
+    if (!dx_.slot) return;
+    if (const auto dx = inner.grad(x); dx.defined()) Grad<T, D>(dx_).accept(dx);  // fn may stop the gradient
   }
 
  private:
