@@ -64,12 +64,14 @@ template <class T, class D> class DinoTrainer {
                       .momentum = config_.momentum_schedule()(step_),
                       .teacher_temp = config_.teacher_temp_at(step_)};
     student_params_.clear_grads();
+    const auto statistics = running_statistics();
     Monitors monitors;
     for (i64 first = 0; first < batch.images; first += config_.micro_batch) {
       pass(batch, first, std::min(config_.micro_batch, batch.images - first), report, monitors);
     }
     monitors.finish(report);
     update(report);
+    if (report.skipped) restore(statistics);
     ++step_;
     return report;
   }
@@ -174,6 +176,21 @@ template <class T, class D> class DinoTrainer {
     }
   }
 
+  /// Copies of the running statistics of batch norm: forward changes them before the loss is known to be finite.
+  std::vector<Tensor<acc_t<T>, D>> running_statistics() const {
+    std::vector<Tensor<acc_t<T>, D>> copies;
+    for (const auto* store : {&student_params_, &teacher_params_}) {
+      for (const auto& buffer : store->buffers()) copies.push_back(clone(buffer.tensor));
+    }
+    return copies;
+  }
+  void restore(const std::vector<Tensor<acc_t<T>, D>>& copies) {
+    auto copy = copies.begin();
+    for (auto* store : {&student_params_, &teacher_params_}) {
+      for (auto& buffer : store->buffers()) buffer.tensor = *copy++;
+    }
+  }
+
   void update(StepReport& report) {
     const bool frozen = step_ < config_.freeze_last_layer_steps;
     const UpdateSettings settings{
@@ -182,13 +199,15 @@ template <class T, class D> class DinoTrainer {
         .clip = config_.clip,
         .skip = [frozen](const ParamSegment& s) { return frozen && s.name.find("last_layer") != std::string::npos; }};
     auto plan = plan_update(student_params_, settings);
-    double square = 0, clipped = 0;
-    for (const auto norm : to_vector(plan.norms)) {
-      square += static_cast<double>(norm) * static_cast<double>(norm);
-      clipped += config_.clip > 0 && static_cast<double>(norm) > config_.clip ? 1 : 0;
+    if (!plan.ranges.empty()) {  // without any gradient when no pass had a finite loss
+      double square = 0, clipped = 0;
+      for (const auto norm : to_vector(plan.norms)) {
+        square += static_cast<double>(norm) * static_cast<double>(norm);
+        clipped += config_.clip > 0 && static_cast<double>(norm) > config_.clip ? 1 : 0;
+      }
+      report.grad_norm = std::sqrt(square);
+      report.clipped = clipped / static_cast<double>(plan.ranges.size());
     }
-    report.grad_norm = std::sqrt(square);
-    report.clipped = clipped / static_cast<double>(plan.ranges.size());
     report.skipped = !std::isfinite(report.loss) || !std::isfinite(report.grad_norm);
     if (report.skipped) {
       objective_.drop_observation();
