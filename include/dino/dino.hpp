@@ -94,11 +94,13 @@
 #include <dino/io/image_limits.hpp>
 #include <dino/io/image_stb.hpp>
 #include <dino/io/image_write.hpp>
+#include <dino/io/json_cursor.hpp>
 #include <dino/io/metrics.hpp>
 #include <dino/io/npy.hpp>
 #include <dino/io/option_table.hpp>
 #include <dino/io/option_text.hpp>
 #include <dino/io/options.hpp>
+#include <dino/io/parse_record.hpp>
 #include <dino/io/png_gate.hpp>
 #include <dino/io/program_config.hpp>
 #include <dino/io/program_options.hpp>

@@ -86,21 +86,6 @@ TEST_CASE("metrics: a cut last line and damaged lines are passed over", "[io]") 
   CHECK(read_metrics(folder.path / "absent.jsonl").empty());
 }
 
-TEST_CASE("metrics: documents are flattened, and nesting is limited", "[io]") {
-  const auto record = parse_record(R"({"optim":{"lr":1,"betas":[0.9,0.999]},"seed":18446744073709551615,"x":null})");
-  REQUIRE(record);
-  CHECK(record->text("optim.lr") == "1");
-  CHECK(record->text("optim.betas") == "[0.9,0.999]");
-  CHECK(record->number("seed") == 18446744073709551616.0);
-  CHECK(std::isnan(record->number("x")));
-  std::string deep;
-  for (int i = 0; i < 100000; ++i) deep += "{\"a\":";
-  CHECK_FALSE(parse_record(deep));
-  CHECK_FALSE(parse_record("{\"a\":" + std::string(1000, '[') + std::string(1000, ']') + "}"));
-  CHECK_FALSE(parse_record("{\"a\":1e999}"));
-  CHECK_FALSE(parse_record(""));
-}
-
 TEST_CASE("metrics: on resume the file is cut back to the step and the tail is kept", "[io]") {
   Folder folder;
   {

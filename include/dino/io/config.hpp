@@ -1,6 +1,7 @@
 // Reads a configuration file, JSON with comments or flat YAML, into key = value entries with their places.
 #pragma once
 
+#include <dino/io/json_cursor.hpp>
 #include <dino/io/options.hpp>
 
 #include <cctype>
@@ -46,8 +47,8 @@ struct ConfigFile {
 
 namespace options_detail {
 
-/// Recursive descent over JSON with // and /* */ comments. nlohmann/json tells no positions and keeps the last of two
-/// equal keys in silence, so configurations are read here.
+/// Recursive descent over JSON with // and /* */ comments. General readers tell no positions and keep the last of
+/// two equal keys in silence, so configurations are read here.
 class JsonConfigReader {
  public:
   JsonConfigReader(std::string_view text, ConfigFile& file) : text_(text), file_(file) {}
@@ -166,32 +167,9 @@ class JsonConfigReader {
     out = text_.substr(first, at_ - first);
     if (out == "true" || out == "false") return TokenKind::boolean;
     if (out == "null") return TokenKind::null;
-    if (is_json_number(out)) return TokenKind::number;
+    if (detail::is_json_number(out)) return TokenKind::number;
     if (out.empty()) throw Stop{place, "a value must stand here"};
     throw Stop{place, str("{} is no JSON value; a text needs quotes", shown(out))};
-  }
-
-  /// -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)?
-  static bool is_json_number(std::string_view s) {
-    const auto digits = [&s] {
-      const auto n = std::min(s.find_first_not_of("0123456789"), s.size());
-      s.remove_prefix(n);
-      return n;
-    };
-    if (s.starts_with('-')) s.remove_prefix(1);
-    const bool zero = s.starts_with('0');
-    const auto whole = digits();
-    if (whole == 0 || (zero && whole > 1)) return false;
-    if (s.starts_with('.')) {
-      s.remove_prefix(1);
-      if (digits() == 0) return false;
-    }
-    if (s.starts_with('e') || s.starts_with('E')) {
-      s.remove_prefix(1);
-      if (s.starts_with('+') || s.starts_with('-')) s.remove_prefix(1);
-      if (digits() == 0) return false;
-    }
-    return s.empty();
   }
 
   std::string string() {

@@ -4,20 +4,17 @@
 #include <dino/base/log.hpp>
 #include <dino/io/clock.hpp>
 #include <dino/io/file.hpp>
+#include <dino/io/parse_record.hpp>
 #include <dino/io/record.hpp>
 
-#include <nlohmann/json.hpp>
-
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <mutex>
-#include <optional>
+#include <string>
+#include <vector>
 
 namespace dino::inline DINO_ABI {
-
-/// The fields of a JSON document of any depth, in the order of the file: {"optim": {"lr": 1}} has the field "optim.lr".
-/// A list without objects is one field, its text; null is NaN. Empty when the text is not a JSON object, or is nested
-/// more than 8 deep. The list "nonfinite" of a metrics line is left out: its fields are null, and so NaN, already.
-std::optional<Record> parse_record(std::string_view json);
 
 /// Calls visit(record, begin, end) for each line of the file that is a JSON object; [begin, end) are its bytes, line
 /// feed included. Other lines, such as a last one cut by a kill, are passed over. Returns the bytes of complete lines.
@@ -191,42 +188,5 @@ class Metrics {
   i64 lost_ = 0;
   double next_warning_ = -1e300;
 };
-
-namespace detail {
-inline void flatten(Record& out, const std::string& prefix, const nlohmann::ordered_json& json) {
-  for (const auto& [key, value] : json.items()) {
-    const std::string name = prefix + key;
-    if (value.is_object()) {
-      flatten(out, name + ".", value);
-    } else if (value.is_string()) {
-      out.set(name, value.template get_ref<const std::string&>());
-    } else if (value.is_boolean()) {
-      out.set(name, value.template get<bool>());
-    } else if (value.is_number_integer() && !(value.is_number_unsigned() && value.template get<u64>() >> 63)) {
-      out.set(name, value.template get<i64>());
-    } else if (value.is_number()) {
-      out.set(name, value.template get<double>());
-    } else if (value.is_null()) {
-      out.set(name, std::numeric_limits<double>::quiet_NaN());
-    } else if (name != "nonfinite") {
-      out.set(name, value.dump());
-    }
-  }
-}
-}  // namespace detail
-
-inline std::optional<Record> parse_record(std::string_view json) {
-  constexpr int deepest = 8;
-  bool too_deep = false;
-  const auto watch = [&](int depth, nlohmann::ordered_json::parse_event_t, nlohmann::ordered_json&) {
-    too_deep = too_deep || depth > deepest;
-    return !too_deep;
-  };
-  const auto document = nlohmann::ordered_json::parse(json.begin(), json.end(), watch, false);
-  if (too_deep || !document.is_object()) return std::nullopt;
-  Record record;
-  detail::flatten(record, "", document);
-  return record;
-}
 
 }  // namespace dino::inline DINO_ABI

@@ -1,7 +1,7 @@
 // Parameters to and from named tensors, and backbones as files that other libraries load.
 #pragma once
 
-#include <dino/io/metrics.hpp>
+#include <dino/io/parse_record.hpp>
 #include <dino/io/safetensors.hpp>
 #include <dino/nn/vit.hpp>
 
