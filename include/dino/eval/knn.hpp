@@ -21,8 +21,8 @@ struct Neighbours {
 /// queries and bank are rows of unit length (normalize_rows). k is cut to the size of the bank.
 inline Neighbours nearest_neighbours(HostContext& ctx, const FeatureSet& queries, const FeatureSet& bank, i64 k) {
   constexpr i64 query_block = 256, bank_block = 4096;
-  require(queries.dim == bank.dim && bank.size() > 0, "knn: queries of {} values, bank of {} x {}", queries.dim,
-          bank.size(), bank.dim);
+  require(queries.dim == bank.dim && bank.size() > 0 && k >= 1, "knn: queries of {} values, bank of {} x {}, k = {}",
+          queries.dim, bank.size(), bank.dim, k);
   Neighbours found{.k = std::min(k, bank.size()), .similarity = {}, .index = {}};
   found.similarity.resize(static_cast<size_t>(queries.size() * found.k));
   found.index.resize(found.similarity.size());
@@ -79,8 +79,8 @@ struct KnnScore {
 /// subtraction. Equal votes go to the lower class. Both sets are labelled and have unit rows.
 inline std::vector<KnnScore> knn_accuracy(HostContext& ctx, const FeatureSet& queries, const FeatureSet& bank,
                                           const std::vector<i64>& ks, double temperature = 0.07) {
-  require(!ks.empty() && temperature > 0, ErrorKind::usage, "knn: {} values of k, temperature {}", ks.size(),
-          temperature);
+  require(!ks.empty() && *std::min_element(ks.begin(), ks.end()) >= 1 && temperature > 0, ErrorKind::usage,
+          "knn: {} values of k, each at least 1, and temperature {}, above 0", ks.size(), temperature);
   require(queries.size() > 0 && bank.size() > 0, ErrorKind::data, "knn: {} queries, bank of {}", queries.size(),
           bank.size());
   const auto labelled = [](const FeatureSet& set) {
