@@ -12,8 +12,8 @@ namespace dino::inline DINO_ABI {
 /// Defaults are the recipe of the reference for ViT-S/16 (dino_recipe: main_dino.py). Everything that the reference
 /// counts in epochs is in steps here: epochs * steps_per_epoch.
 struct DinoConfig {
-  VitConfig backbone;
-  DinoHeadConfig head;
+  VitConfig backbone{};
+  DinoHeadConfig head{};
   double drop_path = 0.1;  // of the student
 
   i64 total_steps = 1, steps_per_epoch = 1;
