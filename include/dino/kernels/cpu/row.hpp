@@ -61,6 +61,13 @@ template <class T> [[gnu::noinline]] void exp_row(T* y, const T* x, i64 n, T sca
   for (i64 i = 0; i < n; ++i) y[i] = math::exp(scale * x[i] - shift);
 }
 
+/// y_i = exp((x_i - shift) scale), exactly 1 where x_i is the shift: scale x_i - scale shift is off by one rounding of
+/// scale x_i, which is more than all of the exponent once that passes 1e9.
+template <class T> [[gnu::noinline]] void exp_shifted_row(T* y, const T* x, i64 n, T scale, T shift) {
+  DINO_IVDEP
+  for (i64 i = 0; i < n; ++i) y[i] = math::exp((x[i] - shift) * scale);
+}
+
 /// y_i = exp((x_i - center_i) scale - shift).
 template <class T> [[gnu::noinline]] void exp_centered_row(T* y, const T* x, const T* center, i64 n, T scale, T shift) {
   DINO_IVDEP

@@ -14,8 +14,7 @@ template <class T> void launch(Context<Cpu>& ctx, const SoftmaxForward<T>& a) {
   parallel_rows(ctx, a.rows, 4 * cols, [&](i64 r) {
     const T* const x = a.x + r * cols;
     T* const y = a.y + r * cols;
-    const T largest = factor * max_over<T>(cols, [x](i64 c) { return x[c]; });
-    exp_row(y, x, cols, factor, largest);
+    exp_shifted_row(y, x, cols, factor, max_over<T>(cols, [x](i64 c) { return x[c]; }));
     const T inverse = 1 / sum(y, cols);
     DINO_IVDEP
     for (i64 c = 0; c < cols; ++c) y[c] *= inverse;
