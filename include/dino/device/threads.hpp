@@ -12,7 +12,7 @@
 #include <vector>
 
 #if defined(__SSE2__)
-#  include <immintrin.h>
+#  include <xmmintrin.h>  // immintrin.h takes a second to compile
 #endif
 
 namespace dino::inline DINO_ABI {
