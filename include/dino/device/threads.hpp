@@ -64,14 +64,27 @@ class ThreadPool {
   /// Calls f(task) once for each task in [0, tasks), in any order, on any thread, and returns when all are done.
   /// The first exception of a task is thrown again here. Not to be called by two threads at once.
   template <class F> void run(i64 tasks, F&& f) {
-    if (tasks <= 0) return;
-    if (workers_.empty() || tasks == 1 || detail::inside_task()) {
-      const detail::FlushDenormals flush;
-      for (i64 task = 0; task < tasks; ++task) f(task);
-      return;
-    }
     Job job{[](void* self, i64 task) { (*static_cast<std::remove_reference_t<F>*>(self))(task); },
             const_cast<void*>(static_cast<const void*>(&f)), tasks};
+    run_job(job);  // no template: compiled once per file, and f once, not once per way to run it
+  }
+
+ private:
+  struct Job {
+    void (*call)(void*, i64);
+    void* function;
+    i64 tasks;
+    std::atomic<i64> next{0};
+    std::exception_ptr error{};
+  };
+
+  void run_job(Job& job) {
+    if (job.tasks <= 0) return;
+    if (workers_.empty() || job.tasks == 1 || detail::inside_task()) {
+      const detail::FlushDenormals flush;
+      for (i64 task = 0; task < job.tasks; ++task) job.call(job.function, task);
+      return;
+    }
     {
       const std::lock_guard lock(mutex_);
       job_ = &job;
@@ -83,15 +96,6 @@ class ThreadPool {
     done_.wait(lock, [&] { return running_ == 0; });
     if (job.error) std::rethrow_exception(job.error);
   }
-
- private:
-  struct Job {
-    void (*call)(void*, i64);
-    void* function;
-    i64 tasks;
-    std::atomic<i64> next{0};
-    std::exception_ptr error{};
-  };
 
   void perform(Job& job) {
     const detail::FlushDenormals flush;
