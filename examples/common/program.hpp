@@ -2,12 +2,14 @@
 #pragma once
 
 #include <dino/base/error.hpp>
+#include <dino/io/cli.hpp>
 #include <dino/io/run_dir.hpp>
 
 #include <atomic>
 #include <csignal>
 #include <iostream>
 #include <new>
+#include <optional>
 
 namespace programs {
 
@@ -34,6 +36,24 @@ inline std::string banner() {
   const char* const build = "NOT OPTIMISED (many times slower: configure with -DCMAKE_BUILD_TYPE=Release)";
 #endif
   return dino::str("dino {}  {}  {}  {}", DINO_VERSION, dino::compiler_name(), build, dino::simd_level());
+}
+
+/// What a parsed command line answers by itself: problems, --help, --version. The exit code, or nothing: go on.
+inline std::optional<int> answer(const dino::ParseResult& parsed) {
+  for (const auto& warning : parsed.warnings) std::cerr << "warning: " << warning << '\n';
+  if (!parsed.ok()) {
+    std::cerr << parsed.report();
+    return parsed.exit_code();
+  }
+  if (parsed.options.flag("version")) {
+    std::cout << banner() << '\n';
+    return 0;
+  }
+  if (!parsed.answer.empty()) {
+    std::cout << parsed.answer;
+    return 0;
+  }
+  return std::nullopt;
 }
 
 /// Runs a program's body and turns errors into one line and an exit code.

@@ -1,6 +1,7 @@
 // k-NN accuracy of frozen features.  dino_knn --weights RUN_DIR --data DIR
+#include "../common/dataset_options.hpp"
 #include "../common/program.hpp"
-#include "../dino_pretrain/settings.hpp"
+#include "../common/settings.hpp"
 
 #include <dino/eval/backbone.hpp>
 #include <dino/eval/knn.hpp>
@@ -138,15 +139,7 @@ int main(int argc, char** argv) {
   return programs::run_program([&] {
     const std::vector<std::string> arguments(argv + 1, argv + argc);
     const auto parsed = dino::parse_options(dino::Program::knn, arguments, dino::read_environment(environ));
-    for (const auto& warning : parsed.warnings) std::cerr << "warning: " << warning << '\n';
-    if (!parsed.ok()) {
-      std::cerr << parsed.report();
-      return parsed.exit_code();
-    }
-    if (!parsed.answer.empty()) {
-      std::cout << parsed.answer;
-      return 0;
-    }
+    if (const auto code = programs::answer(parsed)) return *code;
     return evaluate(dino::resolve_knn(parsed.options));
   });
 }

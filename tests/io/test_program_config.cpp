@@ -87,7 +87,6 @@ TEST_CASE("program_config: a folder of images gets the reference recipe", "[io]"
   CHECK(c.common.workers == -1);
   CHECK(c.experiment_num == -1);
   CHECK(c.time_limit == 0);
-  CHECK(c.comm_timeout == 600);
   CHECK(c.save_every == OptionInterval{1200, OptionInterval::Unit::seconds});
   CHECK(c.keep == 2);
   CHECK(c.verify_checkpoints);

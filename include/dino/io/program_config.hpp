@@ -60,20 +60,17 @@ struct PretrainConfig {
   OptionInterval save_every;
   i64 keep = 0, keep_every = 0, log_every = 0;
   bool verify_checkpoints = false;
-  std::string on_nan, on_spike, on_collapse;  // stop, skip, rollback; log, skip; alarm, stop
-  double comm_timeout = 0;                    // seconds
+  std::string on_nan, on_collapse;  // stop, skip; alarm, stop
 };
 
 struct KnnConfig {
   CommonConfig common;
   ModelConfig model;  // of the untrained baseline
   std::string train_data, weights, checkpoint_key;
-  bool ignore_head = false, interpolate_pos_embed = false;
   std::vector<i64> k;
   double temperature = 0;
   std::string baseline;                                 // none, pixels, untrained
   i64 batch_size = 0, eval_bank = 0, eval_queries = 0;  // 0: all
-  std::string features, show_html;                      // empty: not wanted
 };
 
 /// Steps of a length in epochs: round(x * steps per epoch).
@@ -178,8 +175,7 @@ inline PretrainConfig resolve_pretrain(const Options& o) {
       .overwrite = o.flag("overwrite"), .force_config = o.flag("force_config"),
       .save_every = o.interval("save_every"), .keep = o.integer("keep"), .keep_every = o.integer("keep_every"),
       .log_every = o.integer("log_every"), .verify_checkpoints = o.flag("verify_checkpoints"),
-      .on_nan = o.text("on_nan"), .on_spike = o.text("on_spike"), .on_collapse = o.text("on_collapse"),
-      .comm_timeout = o.seconds("comm_timeout")};
+      .on_nan = o.text("on_nan"), .on_collapse = o.text("on_collapse")};
   // clang-format on
 }
 
@@ -190,16 +186,12 @@ inline KnnConfig resolve_knn(const Options& o) {
                    .train_data = o.text("train_data"),
                    .weights = o.text("weights"),
                    .checkpoint_key = o.text("checkpoint_key"),
-                   .ignore_head = o.flag("ignore_head"),
-                   .interpolate_pos_embed = o.flag("interpolate_pos_embed"),
                    .k = {},
                    .temperature = o.real("temperature"),
                    .baseline = o.text("baseline"),
                    .batch_size = o.integer("batch_size"),
                    .eval_bank = o.integer("eval_bank"),
-                   .eval_queries = o.integer("eval_queries"),
-                   .features = o.text("features"),
-                   .show_html = o.text("show_html")};
+                   .eval_queries = o.integer("eval_queries")};
   for (const double k : o.list("k")) config.k.push_back(static_cast<i64>(k));
   return config;
 }

@@ -71,6 +71,7 @@ class ProgramRules {
     data_set();
     backbone();
     if (options_.flag("quiet") && options_.flag("verbose")) contradict("quiet", "verbose");
+    later_versions();
     switch (options_.program()) {
       case Program::pretrain:
         return pretrain_rules();
@@ -83,6 +84,17 @@ class ProgramRules {
 
  private:
   using Key = std::string_view;
+
+  /// Words that are known, but whose work this version cannot do: said at once, not ignored.
+  void later_versions() {
+    const auto only = [&](Key key, Key first, Key second) {
+      const auto value = options_.text(key);
+      if (value == first || value == second) return;
+      complain(key, key, str("{} = {} is known, but not in this version. Use {}", key, value, second));
+    };
+    only("device", "auto", "cpu");
+    only("precision", "auto", "fp32");
+  }
 
   std::string named(Key key) const {
     return str("{} = {}{}", key, options_.value(key), options_.is_set(key) ? "" : " (default)");

@@ -1,8 +1,7 @@
-// From the options of the program to the settings of the library.
+// From the options of a program to the settings of the library.
 #pragma once
 
 #include <dino/data/multicrop.hpp>
-#include <dino/data/open_dataset.hpp>
 #include <dino/io/program_config.hpp>
 #include <dino/io/weights.hpp>
 #include <dino/ssl/micro_batch.hpp>
@@ -10,8 +9,14 @@
 namespace programs {
 
 inline dino::VitConfig vit_config(const dino::ModelConfig& m) {
-  return {.image_size = m.image_size, .patch_size = m.patch_size, .dim = m.embed_dim, .depth = m.depth,
-          .heads = m.num_heads, .mlp_ratio = m.mlp_ratio, .drop_path = 0, .init_std = m.init_std};
+  return {.image_size = m.image_size,
+          .patch_size = m.patch_size,
+          .dim = m.embed_dim,
+          .depth = m.depth,
+          .heads = m.num_heads,
+          .mlp_ratio = m.mlp_ratio,
+          .drop_path = 0,
+          .init_std = m.init_std};
 }
 
 inline dino::BackboneInfo backbone_info(const dino::ModelConfig& m) {
@@ -43,8 +48,12 @@ inline dino::DinoConfig dino_config(const dino::PretrainConfig& c, dino::i64 ste
   const auto steps = [&](double epochs) { return dino::steps_of_epochs(epochs, steps_per_epoch); };
   dino::DinoConfig d;
   d.backbone = vit_config(c.model);
-  d.head = {.outputs = c.k_dim, .layers = c.mlp_layers, .hidden = c.hidden_dim, .bottleneck = c.bottleneck_dim,
-            .use_bn = c.use_bn_in_head, .norm_last_layer = c.norm_last_layer};
+  d.head = {.outputs = c.k_dim,
+            .layers = c.mlp_layers,
+            .hidden = c.hidden_dim,
+            .bottleneck = c.bottleneck_dim,
+            .use_bn = c.use_bn_in_head,
+            .norm_last_layer = c.norm_last_layer};
   d.drop_path = c.model.drop_path_rate;
   d.total_steps = std::max<dino::i64>(1, steps(c.epochs));
   d.steps_per_epoch = steps_per_epoch;
@@ -69,46 +78,6 @@ inline dino::DinoConfig dino_config(const dino::PretrainConfig& c, dino::i64 ste
   d.center_momentum = c.center_momentum;
   d.seed = static_cast<dino::u64>(c.common.seed);
   return d;
-}
-
-/// The training images, and, where there are labels, a bank and queries for k-NN.
-struct Sets {
-  dino::AnyDataset train;
-  std::optional<dino::AnyDataset> bank, queries;
-  std::string description;
-  std::vector<std::string> notes;
-};
-
-inline dino::DatasetOptions dataset_options(const dino::CommonConfig& c, dino::i64 image_size) {
-  dino::DatasetOptions o;
-  o.kind = c.dataset.empty() ? "auto" : c.dataset;
-  o.seed = static_cast<dino::u64>(c.seed);
-  o.image_size = image_size;
-  o.jpeg_warnings = c.use_jpeg_warnings ? dino::JpegWarnings::use : dino::JpegWarnings::skip;
-  return o;
-}
-
-inline dino::AnyDataset at_most(const dino::AnyDataset& set, dino::i64 n) {
-  return n > 0 && n < set.size() ? set.first(n) : set;
-}
-
-inline Sets open_sets(const dino::PretrainConfig& c) {
-  auto opened = dino::open_dataset(c.common.data, dataset_options(c.common, c.model.image_size));
-  Sets sets{opened.train, {}, {}, opened.description, opened.notes};
-  if (opened.test) {
-    sets.queries = at_most(*opened.test, c.eval_queries);
-  } else if (opened.train.labelled() && c.eval_knn_every > 0) {
-    const auto parts = dino::hold_out(opened.train, static_cast<dino::u64>(c.common.seed), 0.1);
-    sets.train = parts.train;
-    sets.queries = at_most(parts.test, c.eval_queries);
-    sets.notes.push_back(dino::str("no val/ or test/: {} images are held out for k-NN", parts.test.size()));
-  } else if (c.eval_knn_every > 0) {
-    sets.notes.push_back("the images have no labels: k-NN is off");
-  }
-  if (c.eval_knn_every <= 0) sets.queries.reset();
-  if (sets.queries) sets.bank = at_most(sets.train, c.eval_bank);
-  sets.train = at_most(sets.train, c.common.limit_train);
-  return sets;
 }
 
 }  // namespace programs
