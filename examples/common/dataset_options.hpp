@@ -15,8 +15,15 @@ inline dino::DatasetOptions dataset_options(const dino::CommonConfig& c, dino::i
   return o;
 }
 
-inline dino::AnyDataset at_most(const dino::AnyDataset& set, dino::i64 n) {
-  return n > 0 && n < set.size() ? set.first(n) : set;
+/// n images of a set, drawn by the seed (folders are sorted by class) and kept in their order; all when n is 0. The
+/// synthetic images have no order: there it is the first n.
+inline dino::AnyDataset at_most(const dino::AnyDataset& set, dino::i64 n, dino::i64 seed) {
+  if (n <= 0 || n >= set.size()) return set;
+  if (set.kind() == "synthetic") return set.first(n);
+  auto chosen = dino::permutation(set.size(), dino::RngKey(static_cast<dino::u64>(seed), dino::stream_of("subset")), 0);
+  chosen.resize(static_cast<size_t>(n));
+  std::sort(chosen.begin(), chosen.end());
+  return set.subset(std::move(chosen));
 }
 
 }  // namespace programs

@@ -72,7 +72,8 @@ BankAndQueries open_sets(const dino::KnnConfig& c, i64 image_size) {
   dino::require(bank->classes() == queries->classes(), dino::ErrorKind::data,
                 "bank and queries have different classes ({} and {}); they must have the same class folders",
                 bank->classes().size(), queries->classes().size());
-  return {programs::at_most(*bank, c.eval_bank), programs::at_most(*queries, c.eval_queries), notes};
+  return {programs::at_most(*bank, c.eval_bank, c.common.seed),
+          programs::at_most(*queries, c.eval_queries, c.common.seed), notes};
 }
 
 dino::FeatureSet features(dino::HostContext& ctx, const FeatureSource& source, const dino::AnyDataset& set, i64 batch,

@@ -49,6 +49,11 @@ class Pretrain {
     folder_.write_config(options.to_json());
     folder_.write_environment(facts());
     metrics_.emplace(folder_.path(), trainer_->steps_done());
+    for (const auto& record : dino::read_metrics(folder_.file("metrics.jsonl"))) {
+      if (record.kind() != "eval") continue;
+      if (record.text("name") == "knn_pixels") pixels_ = record.number("top1");
+      if (record.text("name") == "knn_untrained") untrained_ = record.number("top1");
+    }
     started_at_ = trainer_->steps_done();
   }
 

@@ -9,18 +9,18 @@ Sets open_sets(const dino::PretrainConfig& c) {
   auto opened = dino::open_dataset(c.common.data, dataset_options(c.common, c.model.image_size));
   Sets sets{opened.train, {}, {}, opened.description, opened.notes};
   if (opened.test) {
-    sets.queries = at_most(*opened.test, c.eval_queries);
+    sets.queries = at_most(*opened.test, c.eval_queries, c.common.seed);
   } else if (opened.train.labelled() && c.eval_knn_every > 0) {
     const auto parts = dino::hold_out(opened.train, static_cast<dino::u64>(c.common.seed), 0.1);
     sets.train = parts.train;
-    sets.queries = at_most(parts.test, c.eval_queries);
+    sets.queries = at_most(parts.test, c.eval_queries, c.common.seed);
     sets.notes.push_back(dino::str("no val/ or test/: {} images are held out for k-NN", parts.test.size()));
   } else if (c.eval_knn_every > 0) {
     sets.notes.push_back("the images have no labels: k-NN is off");
   }
   if (c.eval_knn_every <= 0) sets.queries.reset();
-  if (sets.queries) sets.bank = at_most(sets.train, c.eval_bank);
-  sets.train = at_most(sets.train, c.common.limit_train);
+  if (sets.queries) sets.bank = at_most(sets.train, c.eval_bank, c.common.seed);
+  sets.train = at_most(sets.train, c.common.limit_train, c.common.seed);
   return sets;
 }
 

@@ -57,7 +57,7 @@ struct CifarFile {
 inline CifarFile read_cifar_file(const std::filesystem::path& folder, const std::string& name,
                                  const CifarFormat& format) {
   const InputFile input(folder / name, ErrorKind::data);
-  const std::string remedy = str("Get it again with tools/get_data.py {}", format.kind);
+  const std::string remedy = cifar_source(format.kind);
   require(input.size() > 0, ErrorKind::data, "{}: the file is empty. {}", input.path(), remedy);
   require(input.size() % format.record() == 0, ErrorKind::data,
           "{}: {} bytes, expected a multiple of {}: the file is cut or damaged. {}", input.path(),
@@ -179,9 +179,9 @@ inline CifarSplits load_cifar(const std::filesystem::path& folder, CifarFormat f
     train.push_back(read_cifar_file(folder, name, format));
     note_size(train.back(), format.train_images, notes);
   }
-  require(!train.empty(), ErrorKind::data, "{}: no training images, expected {}. Get them with tools/get_data.py {}",
-          folder.string(), format.train_files.size() == 1 ? "train.bin" : "data_batch_1.bin to data_batch_5.bin",
-          format.kind);
+  require(!train.empty(), ErrorKind::data, "{}: no training images, expected {}. {}", folder.string(),
+          format.train_files.size() == 1 ? "train.bin" : "data_batch_1.bin to data_batch_5.bin",
+          cifar_source(format.kind));
   if (train.size() < format.train_files.size()) {
     notes.push_back(str("only {} of {} training files are there", train.size(), format.train_files.size()));
   }
@@ -206,7 +206,7 @@ inline CifarSplits load_cifar10(const std::filesystem::path& path) {
   const auto folder = detail::find_cifar(path, detail::cifar10_format());
   require(folder.has_value(), ErrorKind::data,
           "{}: no CIFAR-10 here, expected data_batch_1.bin to data_batch_5.bin. {}", path.string(),
-          "Get them with tools/get_data.py cifar-10");
+          detail::cifar_source("cifar-10"));
   return detail::load_cifar(*folder, detail::cifar10_format());
 }
 
@@ -214,7 +214,7 @@ inline CifarSplits load_cifar10(const std::filesystem::path& path) {
 inline CifarSplits load_cifar100(const std::filesystem::path& path) {
   const auto folder = detail::find_cifar(path, detail::cifar100_format());
   require(folder.has_value(), ErrorKind::data, "{}: no CIFAR-100 here, expected train.bin and test.bin. {}",
-          path.string(), "Get them with tools/get_data.py cifar-100");
+          path.string(), detail::cifar_source("cifar-100"));
   return detail::load_cifar(*folder, detail::cifar100_format());
 }
 

@@ -1,4 +1,4 @@
-// The names of the classes of CIFAR-10 and CIFAR-100, by label.
+// The names of the classes of CIFAR-10 and CIFAR-100, by label, and where the data comes from.
 #pragma once
 
 #include <dino/base/config.hpp>
@@ -7,6 +7,11 @@
 #include <vector>
 
 namespace dino::inline DINO_ABI::detail {
+
+/// What to do when files of CIFAR are missing or damaged. kind: "cifar-10" or "cifar-100".
+inline std::string cifar_source(const std::string& kind) {
+  return "Get " + kind + "-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html";
+}
 
 inline std::vector<std::string> cifar10_classes() {
   return {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};

@@ -17,16 +17,16 @@ struct CropSettings {
   i64 global_size = 224, local_size = 96, num_local_crops = 8;
   double global_scale_min = 0.4, global_scale_max = 1.0;  // fractions of the picture's area
   double local_scale_min = 0.05, local_scale_max = 0.4;
-  double ratio_min = 3.0 / 4.0, ratio_max = 4.0 / 3.0;    // width : height
+  double ratio_min = 3.0 / 4.0, ratio_max = 4.0 / 3.0;  // width : height
   double flip_prob = 0.5;
-  double jitter_prob = 0.8, color_jitter = 1.0;           // color_jitter scales the four ranges below
+  double jitter_prob = 0.8, color_jitter = 1.0;  // color_jitter scales the four ranges below
   double brightness = 0.4, contrast = 0.4, saturation = 0.2, hue = 0.1;
   double gray_prob = 0.2;
-  std::array<double, 3> blur_prob = {1.0, 0.1, 0.5};      // first global crop, second global crop, local crops
-  double blur_radius_min = 0.1, blur_radius_max = 2.0;    // standard deviations, in pixels
-  double solarize_prob = 0.2;                             // second global crop only
+  std::array<double, 3> blur_prob = {1.0, 0.1, 0.5};    // first global crop, second global crop, local crops
+  double blur_radius_min = 0.1, blur_radius_max = 2.0;  // standard deviations, in pixels
+  double solarize_prob = 0.2;                           // second global crop only
   kernels::ImageFilter filter = kernels::ImageFilter::bicubic;
-  std::array<float, 3> mean = {0.485f, 0.456f, 0.406f};   // ImageNet
+  std::array<float, 3> mean = {0.485f, 0.456f, 0.406f};  // ImageNet
   std::array<float, 3> deviation = {0.229f, 0.224f, 0.225f};
 };
 
@@ -63,8 +63,8 @@ inline void check_crop_settings(const CropSettings& s) {
   range("ratio", s.ratio_min, s.ratio_max, 1e-3, 1e3);
   range("blur_radius", s.blur_radius_min, s.blur_radius_max, 0, 100);
   const std::pair<const char*, double> probabilities[] = {
-      {"flip_prob", s.flip_prob},         {"jitter_prob", s.jitter_prob},   {"gray_prob", s.gray_prob},
-      {"blur_prob", s.blur_prob[0]},      {"blur_prob", s.blur_prob[1]},    {"blur_prob", s.blur_prob[2]},
+      {"flip_prob", s.flip_prob},         {"jitter_prob", s.jitter_prob}, {"gray_prob", s.gray_prob},
+      {"blur_prob", s.blur_prob[0]},      {"blur_prob", s.blur_prob[1]},  {"blur_prob", s.blur_prob[2]},
       {"solarize_prob", s.solarize_prob},
   };
   for (const auto& [name, value] : probabilities) in_range(name, value, 0, 1);

@@ -35,10 +35,18 @@ inline CropScratch& crop_scratch() {
 inline void jitter_colors(const kernels::PixelsArgs& pixels, const CropPlan& plan) {
   for (const ColorOp op : plan.order) {
     switch (op) {
-      case ColorOp::brightness: kernels::adjust_brightness(pixels, plan.brightness); break;
-      case ColorOp::contrast: kernels::adjust_contrast(pixels, plan.contrast); break;
-      case ColorOp::saturation: kernels::adjust_saturation(pixels, plan.saturation); break;
-      case ColorOp::hue: kernels::adjust_hue(pixels, plan.hue); break;
+      case ColorOp::brightness:
+        kernels::adjust_brightness(pixels, plan.brightness);
+        break;
+      case ColorOp::contrast:
+        kernels::adjust_contrast(pixels, plan.contrast);
+        break;
+      case ColorOp::saturation:
+        kernels::adjust_saturation(pixels, plan.saturation);
+        break;
+      case ColorOp::hue:
+        kernels::adjust_hue(pixels, plan.hue);
+        break;
     }
   }
 }

@@ -126,7 +126,7 @@ inline OpenedData open_pictures(const std::filesystem::path& path, const Dataset
   const bool python = scan.images.empty() && (std::filesystem::exists(path / "data_batch_1", error) ||
                                               std::filesystem::exists(path / "cifar-10-batches-py", error));
   require(!python, ErrorKind::data, "{} holds the Python version of CIFAR-10, the binary one is read. {}",
-          path.string(), "Get it with tools/get_data.py cifar-10");
+          path.string(), cifar_source("cifar-10"));
   require(
       !scan.images.empty(), ErrorKind::data,
       "no images under {}. Expected train/<class>/*.jpg, <class>/*.jpg, or pictures without classes (jpg, png, bmp); "
@@ -139,12 +139,16 @@ inline OpenedData open_pictures(const std::filesystem::path& path, const Dataset
   return describe_opened(std::move(data));
 }
 
+inline std::string data_source(const std::string& name) {
+  return name == "imagenet-1k" ? "Get it from https://huggingface.co/datasets/ILSVRC/imagenet-1k" : cifar_source(name);
+}
+
 inline void require_folder(const std::string& name, const std::filesystem::path& path) {
   std::error_code error;
   const bool exists = std::filesystem::exists(path, error);
   const bool known = name == "cifar-10" || name == "cifar-100" || name == "imagenet-1k";
   require(exists, ErrorKind::data, "{}: no such folder. {}", path.string(),
-          known ? "Get it with tools/get_data.py " + name
+          known ? data_source(name)
                 : std::string("Expected a folder of images, the binary files of CIFAR, or the word synthetic"));
   if (is_folder(path)) return;
   const std::string extension = extension_of(path.filename().string());
