@@ -73,7 +73,7 @@ template <class T> void check_gradients() {
   const auto weight = generate<T>(t.ctx, {2, 8}, [](i64 i) { return 1 + i % 8; });
   const auto loss = add(sum(multiply(y16, y16)), sum(multiply(y8, weight)));
   tape.backward(loss);
-  const double precision = sizeof(T) == 8 ? 1e-14 : 1e-5;
+  const double precision = sizeof(T) == 8 ? 1e-13 : 1e-5;
   CHECK(static_cast<double>(item(loss.value)) == Approx(5.4479600279223295).epsilon(precision));
   const auto grad = [&](const char* name) { return params.grad(params.find(name)); };
   check_close(grad("cls_token"),
@@ -123,7 +123,7 @@ TEST_CASE("vit: one packed pass over crop groups equals a pass for each group", 
   for (const auto& group : {large, small, wide}) {
     for (const double x : to_vector(t.net(group))) apart.push_back(x);
   }
-  CHECK(golden::relative_error(to_vector(packed), apart) <= 1e-14);  // sums in another order
+  CHECK(golden::relative_error(to_vector(packed), apart) <= 1e-13);  // sums in another order
 }
 
 TEST_CASE("vit: rows of the packed pass are crop-major", "[nn]") {
@@ -133,7 +133,7 @@ TEST_CASE("vit: rows of the packed pass are crop-major", "[nn]") {
   for (i64 i = 0; i < 4; ++i) {
     const auto alone = to_vector(t.net(contiguous(crops.slice(i, i + 1))));
     const std::vector<double> row(rows.begin() + i * 8, rows.begin() + (i + 1) * 8);
-    CHECK(golden::relative_error(row, alone) <= 1e-14);
+    CHECK(golden::relative_error(row, alone) <= 1e-13);
   }
 }
 

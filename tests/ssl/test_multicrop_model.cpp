@@ -50,7 +50,7 @@ TEST_CASE("multicrop: the head runs once, so its batch norm sees the crops of al
   const auto large = m.crops(4, 8, 1), small = m.crops(4, 4, 2);
   const auto all = m.model(std::vector{large, small});
   const auto features = m.model.backbone(std::vector{large, small});
-  CHECK(golden::relative_error(to_vector(all), to_vector(m.model.head(features))) <= 1e-14);
+  CHECK(golden::relative_error(to_vector(all), to_vector(m.model.head(features))) <= 1e-13);
   const auto part = m.model(std::vector{large});
   CHECK(golden::relative_error(to_vector(all.slice(0, 4)), to_vector(part)) > 1e-3);
 }
