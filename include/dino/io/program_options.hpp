@@ -121,7 +121,7 @@ inline constexpr OptionRow program_rows[] = {
     {.key = "gray_prob", .type = Type::real, .programs = pretrain, .group = "augmentation", .fallback = "0.2",
      .range = between(0, 1), .unit = "probability", .example = "0", .help = "grayscale", .fixed = true},
     {.key = "blur_prob", .type = Type::reals, .programs = pretrain, .group = "augmentation", .fallback = "1,0.1,0.5",
-     .range = between(0, 1), .unit = "probability", .data_sets = {{}, "0", "0"}, .example = "0",
+     .range = between(0, 1), .unit = "probability", .data_sets = {"0", "0", "0"}, .example = "0",
      .help = "Gaussian blur of global crop 1, global crop 2, local crops; or one number for all", .fixed = true},
     {.key = "solarize_prob", .type = Type::real, .programs = pretrain, .group = "augmentation", .fallback = "0.2",
      .range = between(0, 1), .unit = "probability", .example = "0", .help = "solarisation of global crop 2",
