@@ -21,6 +21,9 @@ Sets open_sets(const dino::PretrainConfig& c) {
   if (c.eval_knn_every <= 0) sets.queries.reset();
   if (sets.queries) sets.bank = at_most(sets.train, c.eval_bank, c.common.seed);
   sets.train = at_most(sets.train, c.common.limit_train, c.common.seed);
+  dino::require(sets.train.size() >= c.batch_size, dino::ErrorKind::data,
+                "{}: {} images cannot fill a batch of {}. Use more images, or --batch-size {}", c.common.data,
+                sets.train.size(), c.batch_size, sets.train.size());
   return sets;
 }
 
