@@ -43,16 +43,16 @@ macro(dino_optional name package target debian purpose)
 endmacro()
 
 dino_required(Threads Threads::Threads libc6-dev)
-dino_required(Eigen3 Eigen3::Eigen libeigen3-dev)  # no version in the call: Eigen 5 refuses 3.4, 3.4.0 refuses a range
-if(Eigen3_VERSION AND Eigen3_VERSION VERSION_LESS 3.4)
-  message(FATAL_ERROR "dino needs Eigen 3.4 or newer; found ${Eigen3_VERSION} in ${Eigen3_DIR}.")
-endif()
-dino_required(nlohmann_json nlohmann_json::nlohmann_json nlohmann-json3-dev)
-dino_feature("Eigen3" ON "${Eigen3_VERSION}" "required" "-")
-dino_feature("nlohmann_json" ON "${nlohmann_json_VERSION}" "required" "-")
 dino_optional(TURBOJPEG TurboJPEG TurboJPEG::TurboJPEG libturbojpeg0-dev "JPEG")
 dino_optional(STB stb stb::stb libstb-dev "PNG and BMP")
 dino_optional(YAML YamlCpp yaml-cpp::yaml-cpp libyaml-cpp-dev "YAML configuration files")
+
+# stb_image before 2.28 writes out of bounds when it decodes a damaged JPEG.
+set(DINO_STB_JPEG 0)
+if(DINO_HAS_STB AND NOT DINO_HAS_TURBOJPEG AND stb_VERSION MATCHES "^[0-9]" AND stb_VERSION VERSION_GREATER_EQUAL 2.28)
+  set(DINO_STB_JPEG 1)
+  dino_feature("JPEG by stb" ON "${stb_VERSION}" "no TurboJPEG, and stb is new enough" "apt-get install libturbojpeg0-dev")
+endif()
 
 add_library(dino INTERFACE)
 add_library(dino::dino ALIAS dino)
@@ -60,10 +60,9 @@ target_compile_features(dino INTERFACE cxx_std_20)
 target_include_directories(dino INTERFACE "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>"
                                           "$<INSTALL_INTERFACE:include>")
 # Definitions that change code stand on the target, so that all files of a program agree. No -march, no -O, no warnings.
-target_compile_definitions(dino INTERFACE EIGEN_NO_CUDA EIGEN_MPL2_ONLY EIGEN_DONT_PARALLELIZE
-                           DINO_HAS_TURBOJPEG=${DINO_HAS_TURBOJPEG} DINO_HAS_STB=${DINO_HAS_STB}
-                           DINO_HAS_YAML=${DINO_HAS_YAML})
-target_link_libraries(dino INTERFACE Threads::Threads Eigen3::Eigen nlohmann_json::nlohmann_json)
+target_compile_definitions(dino INTERFACE DINO_HAS_TURBOJPEG=${DINO_HAS_TURBOJPEG} DINO_HAS_STB=${DINO_HAS_STB}
+                           DINO_HAS_YAML=${DINO_HAS_YAML} DINO_STB_JPEG=${DINO_STB_JPEG})
+target_link_libraries(dino INTERFACE Threads::Threads)
 if(DINO_HAS_TURBOJPEG)
   target_link_libraries(dino INTERFACE TurboJPEG::TurboJPEG)
 endif()

@@ -13,7 +13,7 @@ if(DINO_NATIVE)
     list(APPEND dino_machine_flags -march=native)
   endif()
   list(APPEND dino_machine_flags -fno-math-errno -fno-trapping-math)
-  # g++ before 13 does not know Zen 4, tunes for Zen 3 and then splits 512-bit operations: Eigen's GEMM 162 -> 199 GFLOP/s.
+  # g++ before 13 does not know Zen 4, tunes for Zen 3 and then splits 512-bit operations.
   set(CMAKE_REQUIRED_FLAGS -march=native)
   check_cxx_source_compiles("
 #if !(defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13 && defined(__tune_znver3__) && defined(__AVX512F__))
@@ -27,7 +27,7 @@ int main() {}" DINO_TUNE_FOR_ZEN4)
   string(REPLACE ";" " " flags_text "${dino_machine_flags}")
   dino_feature("native" ON "-" "${flags_text}" "-DDINO_NATIVE=OFF")
 else()
-  dino_feature("native" OFF "-" "switched off: no -march, 2.7 times slower GEMM" "-DDINO_NATIVE=ON")
+  dino_feature("native" OFF "-" "switched off: no -march, slower by far" "-DDINO_NATIVE=ON")
 endif()
 
 set(dino_warning_flags "")
@@ -45,7 +45,7 @@ if(DINO_WARNINGS)
   target_compile_options(dino_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wshadow>
                          $<$<COMPILE_LANGUAGE:CXX>:-Wconversion> $<$<COMPILE_LANGUAGE:CXX>:-Wsign-conversion>)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-    # False alarms of g++ 12: from its own AVX-512 headers when Eigen sums doubles, and from "literal" + std::string.
+    # False alarms of g++ 12, from its own AVX-512 headers and from "literal" + std::string.
     target_compile_options(dino_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-maybe-uninitialized>
                                                 $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
   endif()

@@ -8,7 +8,6 @@ set(floors base device kernels tensor autograd ops nn optim dist io data ssl eva
 set(corners "Eigen/"      "^(kernels/cpu|eval)/"
             "nlohmann/"   "^io/"
             "yaml-cpp/"   "^io/config[.]hpp$"
-            "CLI/"        "^io/cli[.]hpp$"
             "turbojpeg"   "^io/image"
             "stb_image"   "^io/image"
             "catch2/"     "^$")

@@ -2,8 +2,7 @@
 # Installs what the build needs, on Debian and Ubuntu. Does nothing when all of it is there.
 set -euo pipefail
 
-packages=(g++ cmake ninja-build libeigen3-dev nlohmann-json3-dev libyaml-cpp-dev libturbojpeg0-dev libstb-dev catch2
-          libbenchmark-dev)
+packages=(g++ cmake ninja-build libturbojpeg0-dev libstb-dev libyaml-cpp-dev catch2 nlohmann-json3-dev libbenchmark-dev)
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
   echo "This is not Debian or Ubuntu. Please install what these packages hold:" >&2
