@@ -1,11 +1,11 @@
 // k-NN accuracy of frozen features.  dino_knn --weights RUN_DIR --data DIR
 #include "../common/dataset_options.hpp"
+#include "../common/options.hpp"
 #include "../common/program.hpp"
 #include "../common/settings.hpp"
 
 #include <dino/eval/backbone.hpp>
 #include <dino/eval/knn.hpp>
-#include <dino/io/cli.hpp>
 #include <dino/io/progress.hpp>
 
 extern char** environ;
@@ -49,13 +49,13 @@ struct BankAndQueries {
 /// --data.
 BankAndQueries open_sets(const dino::KnnConfig& c, i64 image_size) {
   const auto options = programs::dataset_options(c.common, image_size);
-  auto data = dino::open_dataset(c.common.data, options);
+  auto data = programs::open_data(c.common.data, options);
   std::vector<std::string> notes = data.notes;
   std::optional<dino::AnyDataset> bank, queries = data.test;
   if (!c.train_data.empty()) {
     auto other = options;
     other.kind = "auto";
-    bank = dino::open_dataset(c.train_data, other).train;
+    bank = programs::open_data(c.train_data, other).train;
     if (!queries) queries = data.train;
   } else if (queries) {
     bank = data.train;
@@ -139,7 +139,7 @@ int evaluate(const dino::KnnConfig& c) {
 int main(int argc, char** argv) {
   return programs::run_program([&] {
     const std::vector<std::string> arguments(argv + 1, argv + argc);
-    const auto parsed = dino::parse_options(dino::Program::knn, arguments, dino::read_environment(environ));
+    const auto parsed = programs::read_options(dino::Program::knn, arguments, dino::read_environment(environ));
     if (const auto code = programs::answer(parsed)) return *code;
     return evaluate(dino::resolve_knn(parsed.options));
   });

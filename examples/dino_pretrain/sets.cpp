@@ -1,4 +1,4 @@
-// Opening data sets, in a file of its own: all decoders are compiled here.
+// Opening the data sets of a run.
 #include "sets.hpp"
 
 #include "../common/dataset_options.hpp"
@@ -6,7 +6,7 @@
 namespace programs {
 
 Sets open_sets(const dino::PretrainConfig& c) {
-  auto opened = dino::open_dataset(c.common.data, dataset_options(c.common, c.model.image_size));
+  auto opened = open_data(c.common.data, dataset_options(c.common, c.model.image_size));
   Sets sets{opened.train, {}, {}, opened.description, opened.notes};
   if (opened.test) {
     sets.queries = at_most(*opened.test, c.eval_queries, c.common.seed);

@@ -1,0 +1,105 @@
+// A pre-training run: data, trainer, k-NN, checkpoints, metrics and report, in one folder.
+#pragma once
+
+#include "plan.hpp"
+
+#include <dino/data/loader.hpp>
+#include <dino/data/multicrop.hpp>
+#include <dino/eval/knn.hpp>
+#include <dino/io/checkpoint.hpp>
+#include <dino/io/metrics.hpp>
+#include <dino/io/options.hpp>
+#include <dino/io/progress.hpp>
+#include <dino/io/run_dir.hpp>
+#include <dino/io/weights.hpp>
+#include <dino/ssl/health.hpp>
+#include <dino/ssl/trainer.hpp>
+
+#include <functional>
+#include <optional>
+
+extern template class dino::DinoTrainer<float, dino::HostDevice>;  // trainer.cpp
+
+namespace programs {
+
+using dino::i64;
+using dino::str;
+
+/// Its parts are compiled apart.
+class Pretrain {
+ public:
+  Pretrain(const dino::Options& options, const std::vector<std::string>& command);
+
+  /// Trains to the end, to --max-steps, to --time-limit, or to a signal; returns the exit code.
+  int run();
+
+ private:
+  // start.cpp
+  std::optional<dino::LoadedCheckpoint> restore();
+  dino::Record facts() const;
+  i64 ctx_threads() const { return const_cast<dino::HostContext&>(ctx_).threads().threads(); }
+  void print_header();
+  void start_progress();
+
+  // train.cpp
+  void say(const std::string& line);
+  void event(const std::string& what, const std::string& detail);
+  void train();
+  void after_step(const dino::StepReport& r, const dino::Batch& batch, double seconds, dino::HealthMonitor& health);
+  void check_finite(const dino::StepReport& r);
+  void write_step(const dino::StepReport& r, double wait);
+  void write_epoch();
+  double epochs_done() const;
+  bool knn_due(i64 done) const;
+  bool save_due(i64 done) const;
+  void report_bad(const dino::BadSample& bad);
+  void write_sample_crops();
+
+  // evaluate.cpp
+  dino::EvalTransform transform() const;
+  void record_knn(const std::vector<dino::KnnScore>& scores, const std::string& baseline);
+  std::vector<dino::KnnScore> knn(const std::function<dino::FeatureSet(const dino::AnyDataset&)>& features);
+  std::vector<dino::KnnScore> teacher_knn();
+  void measure_baselines();
+  void evaluate();
+  std::string comparison() const;
+
+  // save.cpp
+  void save();
+  dino::BackboneInfo exported_info() const;
+  void finish();
+
+  struct EpochSums {
+    double loss = 0, entropy = 0, wait = 0, steps = 0;
+    void add(const dino::StepReport& r, double waited) {
+      if (r.skipped) return;
+      loss += r.loss, entropy += r.teacher_entropy, wait += waited, steps += 1;
+    }
+    std::string text() const {
+      return str("{} {} {} {}", dino::number_text(loss), dino::number_text(entropy), dino::number_text(wait),
+                 dino::number_text(steps));
+    }
+    void read(const std::string& text) { std::istringstream(text) >> loss >> entropy >> wait >> steps; }
+  };
+
+  static constexpr i64 knn_k = 20;
+
+  const dino::Options& options_;
+  dino::PretrainConfig config_;
+  Sets sets_;
+  dino::MultiCrop crops_;
+  dino::RunDir folder_;
+  dino::HostContext ctx_;
+  dino::CheckpointFolder checkpoints_;
+  std::optional<dino::DinoTrainer<float, dino::HostDevice>> trainer_;
+  std::optional<dino::Metrics> metrics_;
+  std::optional<dino::Progress> progress_;
+  std::optional<double> pixels_, untrained_, trained_;
+  EpochSums epoch_;
+  Plan plan_;
+  i64 started_at_ = 0, saved_step_ = -1;
+  i64 skipped_ = 0, skipped_in_row_ = 0, bad_samples_ = 0;
+  double saved_time_ = 0;
+};
+
+}  // namespace programs
