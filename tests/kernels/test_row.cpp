@@ -96,7 +96,7 @@ TEMPLATE_TEST_CASE("row: a sum of exponentials, over several stretches", "[kerne
       return v;
     }();
     long double expected = 0;
-    for (const auto v : x) expected += std::exp(3 * static_cast<long double>(v) - 2);
+    for (const auto v : x) expected += std::exp(3 * (static_cast<long double>(v) - 2));
     CHECK(exp_sum(x.data(), n, TestType(3), TestType(2)) ==
           Approx(static_cast<double>(expected)).epsilon(sizeof(TestType) == 4 ? 5e-7 : 1e-14));
   }

@@ -54,13 +54,13 @@ void attention_scores(T* scores, const T* q, const T* k, i64 rows, i64 tokens, i
 
 /// Turns a row of scores into probabilities; returns the log of the sum of exponentials.
 template <class T> T softmax_row(T* s, i64 n, T scale) {
-  const T largest = scale * max_over<T>(n, [s](i64 i) { return s[i]; });
-  exp_row(s, s, n, scale, largest);
+  const T largest = max_over<T>(n, [s](i64 i) { return s[i]; });
+  exp_shifted_row(s, s, n, scale, largest);
   const T total = sum(s, n);
   const T inverse = 1 / total;
   DINO_IVDEP
   for (i64 i = 0; i < n; ++i) s[i] *= inverse;
-  return largest + std::log(total);
+  return scale * largest + std::log(total);
 }
 
 template <class T> void attention_forward_head(const AttentionForward<T>& a, const AttentionHead& at, T* scores) {

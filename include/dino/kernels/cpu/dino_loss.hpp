@@ -14,8 +14,8 @@ namespace detail {
 
 /// log sum exp of scale x.
 template <class T> T log_sum_exp(const T* x, i64 n, T scale) {
-  const T largest = scale * max_over<T>(n, [x](i64 k) { return x[k]; });
-  return largest + std::log(exp_sum(x, n, scale, largest));
+  const T largest = max_over<T>(n, [x](i64 k) { return x[k]; });
+  return scale * largest + std::log(exp_sum(x, n, scale, largest));
 }
 
 /// q = softmax((t - center) / tau) of one row; returns its log sum exp.

@@ -74,14 +74,14 @@ template <class T> [[gnu::noinline]] void exp_centered_row(T* y, const T* x, con
   for (i64 i = 0; i < n; ++i) y[i] = math::exp((x[i] - center[i]) * scale - shift);
 }
 
-/// The sum of exp(scale x_i - shift), a stretch at a time: the values are not kept.
+/// The sum of exp((x_i - shift) scale), a stretch at a time: the values are not kept.
 template <class T> T exp_sum(const T* x, i64 n, T scale, T shift) {
   constexpr i64 stretch = 1024;
   T values[static_cast<size_t>(stretch)];
   T total = 0;
   for (i64 i = 0; i < n; i += stretch) {
     const i64 count = n - i < stretch ? n - i : stretch;
-    exp_row(values, x + i, count, scale, shift);
+    exp_shifted_row(values, x + i, count, scale, shift);
     total += sum(values, count);
   }
   return total;

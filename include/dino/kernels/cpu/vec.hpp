@@ -17,7 +17,8 @@ inline constexpr i64 vector_bytes = 16;
 /// signature: how it is passed depends on the compiler flags.
 template <class T> struct VectorOf {
   typedef T type __attribute__((vector_size(vector_bytes)));
-  typedef T unaligned __attribute__((vector_size(vector_bytes), aligned(sizeof(T)), may_alias));  // as it lies in memory
+  /// As it lies in memory.
+  typedef T unaligned __attribute__((vector_size(vector_bytes), aligned(sizeof(T)), may_alias));
   static constexpr i64 size = vector_bytes / static_cast<i64>(sizeof(T));
 };
 
