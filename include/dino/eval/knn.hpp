@@ -104,8 +104,10 @@ inline std::vector<KnnScore> knn_accuracy(HostContext& ctx, const FeatureSet& qu
       first += rank == 0 ? 1 : 0;
       among5 += rank < std::min<i64>(5, k) ? 1 : 0;
     }
-    const double share = 100.0 / static_cast<double>(queries.size());
-    scores.push_back({k, share * static_cast<double>(first), share * static_cast<double>(among5)});
+    const auto percent = [&](i64 count) {
+      return 100.0 * static_cast<double>(count) / static_cast<double>(queries.size());
+    };
+    scores.push_back({k, percent(first), percent(among5)});
   }
   return scores;
 }
