@@ -12,6 +12,7 @@ void Pretrain::record_knn(const std::vector<dino::KnnScore>& scores, const std::
   for (const auto& s : scores) {
     auto record = dino::Record("eval")
                       .set("step", trainer_->steps_done())
+                      .set("epoch", epochs_done())
                       .set("name", baseline.empty() ? "knn" : "knn_" + baseline)
                       .set("k", s.k);
     metrics_->write(record.set("top1", s.top1).set("top5", s.top5));
