@@ -53,7 +53,7 @@
 #endif
 
 // Before a short loop of constant length: unrolled whole, so that its arrays live in registers.
-#if defined(__clang__)
+#if defined(__clang__) || defined(__CUDACC__)
 #  define DINO_UNROLL _Pragma("unroll")
 #elif defined(__GNUC__)
 #  define DINO_UNROLL _Pragma("GCC unroll 32")

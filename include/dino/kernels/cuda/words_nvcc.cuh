@@ -9,7 +9,6 @@
 #define DINO_GLOBAL static __global__
 #define DINO_DEVICE __device__ __forceinline__
 #define DINO_LAUNCH_BOUNDS(threads) __launch_bounds__(threads)
-#define DINO_UNROLL _Pragma("unroll")
 // A variable of the block:  DINO_SHARED(part, float[32]);
 #define DINO_SHARED(name, type) __shared__ ::std::type_identity_t<type> name
 
