@@ -25,6 +25,10 @@ struct FeatureSource {
 FeatureSource open_source(dino::HostContext& ctx, const dino::KnnConfig& c) {
   if (!c.weights.empty()) {
     auto net = dino::load_backbone<float>(ctx, c.weights, c.checkpoint_key);
+    const auto& stored = net.info().name;
+    dino::require(!c.model.backbone_is_set || c.model.name == stored, dino::ErrorKind::weights,
+                  "{}: these are weights of {}, --backbone says {}. Leave --backbone out", c.weights, stored,
+                  c.model.name);
     auto transform = net.transform();
     if (c.model.image_size > 0) transform.size = c.model.image_size;
     auto name = c.weights;

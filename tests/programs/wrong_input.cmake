@@ -30,3 +30,13 @@ expect(3 "text: 1 images cannot fill a batch of 4" "${PRETRAIN}" --data text --b
 expect(4 "nowhere.*no such file" "${KNN}" --weights nowhere --data synthetic)
 expect(4 "weights.safetensors" "${KNN}" --weights weights.safetensors --data synthetic)
 expect(2 "give --weights" "${KNN}" --data synthetic)
+
+# Weights of another size than asked for.
+execute_process(COMMAND "${PRETRAIN}" --data synthetic --embed-dim 16 --depth 1 --num-heads 1 --hidden-dim 8 --bottleneck-dim 8 --k-dim 8
+                --batch-size 8 --max-steps 1 --eval-knn-every 0 --quiet --out small
+                WORKING_DIRECTORY "${WORK}" RESULT_VARIABLE got ERROR_VARIABLE err)
+if(NOT got EQUAL 0)
+  message(SEND_ERROR "a small run: ${got} ${err}")
+endif()
+expect(4 "small: these are weights of vit-d16-l1-h1-4, --backbone says vit-s-16" "${KNN}" --weights small --data synthetic
+       --backbone vit-s-16)
