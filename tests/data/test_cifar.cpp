@@ -1,7 +1,7 @@
+#include <dino/data/cifar.hpp>
+
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
-
-#include <dino/data/cifar.hpp>
 
 #include <fstream>
 

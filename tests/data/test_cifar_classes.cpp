@@ -1,6 +1,6 @@
-#include "support/catch.hpp"
-
 #include <dino/data/cifar_classes.hpp>
+
+#include "support/catch.hpp"
 
 #include <algorithm>
 #include <set>

@@ -1,6 +1,6 @@
-#include "support/catch.hpp"
-
 #include <dino/data/crop_plan.hpp>
+
+#include "support/catch.hpp"
 
 #include <map>
 

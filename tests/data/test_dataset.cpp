@@ -1,6 +1,6 @@
-#include "support/catch.hpp"
-
 #include <dino/data/dataset.hpp>
+
+#include "support/catch.hpp"
 
 using namespace dino;
 

@@ -1,7 +1,7 @@
+#include <dino/data/eval_transform.hpp>
+
 #include "support/augment_golden.hpp"
 #include "support/catch.hpp"
-
-#include <dino/data/eval_transform.hpp>
 
 #include <algorithm>
 

@@ -1,6 +1,6 @@
-#include "support/catch.hpp"
-
 #include <dino/data/loader.hpp>
+
+#include "support/catch.hpp"
 
 #include <atomic>
 

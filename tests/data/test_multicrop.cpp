@@ -1,7 +1,7 @@
+#include <dino/data/multicrop.hpp>
+
 #include "support/augment_golden.hpp"
 #include "support/catch.hpp"
-
-#include <dino/data/multicrop.hpp>
 
 #include <thread>
 
@@ -65,8 +65,15 @@ TEST_CASE("multicrop: the stages follow the plan in the order of the recipe", "[
   const auto plan = crops.plan(image, 2, 9, 1);
   Image expected(33, 33);
   kernels::ResampleImageScratch resample;
-  kernels::resample_image({image.pixels.data(), 3 * 47, plan.box, 33, 33, {0, 0, 33, 33}, kernels::ImageFilter::bicubic,
-                           expected.pixels.data()}, resample);
+  kernels::resample_image({image.pixels.data(),
+                           3 * 47,
+                           plan.box,
+                           33,
+                           33,
+                           {0, 0, 33, 33},
+                           kernels::ImageFilter::bicubic,
+                           expected.pixels.data()},
+                          resample);
   const kernels::PixelsArgs a{expected.pixels.data(), 33, 33};
   kernels::flip_horizontally(a);
   for (const ColorOp op : plan.order) {
@@ -127,6 +134,5 @@ TEST_CASE("multicrop: wrong settings, crops and plans are refused", "[data]") {
   plan.box = {10, 10, 20, 5};
   CropScratch scratch;
   Image out(33, 33);
-  CHECK_THROWS_WITH(apply_crop_plan(image, plan, scratch, out.pixels.data()),
-                    contains("the box is 20 x 5 at (10,10)"));
+  CHECK_THROWS_WITH(apply_crop_plan(image, plan, scratch, out.pixels.data()), contains("the box is 20 x 5 at (10,10)"));
 }

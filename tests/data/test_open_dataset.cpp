@@ -1,7 +1,7 @@
+#include <dino/data/open_dataset.hpp>
+
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
-
-#include <dino/data/open_dataset.hpp>
 
 #include <fstream>
 #include <set>

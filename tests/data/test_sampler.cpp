@@ -1,6 +1,6 @@
-#include "support/catch.hpp"
-
 #include <dino/data/sampler.hpp>
+
+#include "support/catch.hpp"
 
 #include <chrono>
 #include <set>

@@ -1,6 +1,6 @@
-#include "support/catch.hpp"
-
 #include <dino/data/synthetic.hpp>
+
+#include "support/catch.hpp"
 
 #include <numeric>
 

@@ -1,7 +1,7 @@
+#include <dino/io/checkpoint.hpp>
+
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
-
-#include <dino/io/checkpoint.hpp>
 
 #include <sys/wait.h>
 

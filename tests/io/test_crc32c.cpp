@@ -1,6 +1,6 @@
-#include "support/catch.hpp"
-
 #include <dino/io/crc32c.hpp>
+
+#include "support/catch.hpp"
 
 #include <numeric>
 #include <string_view>

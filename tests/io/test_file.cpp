@@ -1,7 +1,7 @@
+#include <dino/io/file.hpp>
+
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
-
-#include <dino/io/file.hpp>
 
 #include <sys/resource.h>
 #include <sys/wait.h>

@@ -1,7 +1,7 @@
+#include <dino/io/image.hpp>
+
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
-
-#include <dino/io/image.hpp>
 
 #include <fstream>
 #include <thread>
@@ -36,8 +36,13 @@ struct PngParts {
 };
 
 Bytes stored_zlib(const Bytes& raw) {
-  Bytes out = {0x78, 0x01, 0x01, static_cast<u8>(raw.size()), static_cast<u8>(raw.size() >> 8),
-               static_cast<u8>(~raw.size()), static_cast<u8>(~raw.size() >> 8)};
+  Bytes out = {0x78,
+               0x01,
+               0x01,
+               static_cast<u8>(raw.size()),
+               static_cast<u8>(raw.size() >> 8),
+               static_cast<u8>(~raw.size()),
+               static_cast<u8>(~raw.size() >> 8)};
   out.insert(out.end(), raw.begin(), raw.end());
   dino::detail::put_be32(out, dino::detail::adler32(raw));
   return out;

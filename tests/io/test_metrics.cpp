@@ -1,6 +1,6 @@
-#include "support/catch.hpp"
-
 #include <dino/io/metrics.hpp>
+
+#include "support/catch.hpp"
 
 #include <csignal>
 #include <thread>

@@ -1,7 +1,7 @@
+#include <dino/io/npy.hpp>
+
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
-
-#include <dino/io/npy.hpp>
 
 using namespace dino;
 using Catch::Matchers::Contains;

@@ -1,6 +1,6 @@
-#include "support/catch.hpp"
-
 #include <dino/io/parse_record.hpp>
+
+#include "support/catch.hpp"
 
 using namespace dino;
 

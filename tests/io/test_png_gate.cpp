@@ -1,7 +1,8 @@
+#include <dino/io/png_gate.hpp>
+
 #include "support/catch.hpp"
 
 #include <dino/io/image_write.hpp>
-#include <dino/io/png_gate.hpp>
 
 using namespace dino;
 

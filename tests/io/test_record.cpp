@@ -1,6 +1,6 @@
-#include "support/catch.hpp"
-
 #include <dino/io/record.hpp>
+
+#include "support/catch.hpp"
 
 using namespace dino;
 

@@ -1,7 +1,7 @@
+#include <dino/io/report.hpp>
+
 #include "support/catch.hpp"
 #include "support/markup.hpp"
-
-#include <dino/io/report.hpp>
 
 using namespace dino;
 namespace fs = std::filesystem;

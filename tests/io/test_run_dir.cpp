@@ -1,6 +1,6 @@
-#include "support/catch.hpp"
-
 #include <dino/io/run_dir.hpp>
+
+#include "support/catch.hpp"
 
 #include <iterator>
 

@@ -1,7 +1,7 @@
+#include <dino/io/safetensors.hpp>
+
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
-
-#include <dino/io/safetensors.hpp>
 
 using namespace dino;
 using Catch::Matchers::Contains;

@@ -1,6 +1,6 @@
-#include "support/catch.hpp"
-
 #include <dino/io/safetensors_header.hpp>
+
+#include "support/catch.hpp"
 
 using namespace dino;
 using Catch::Matchers::Contains;

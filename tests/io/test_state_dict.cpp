@@ -1,6 +1,6 @@
-#include "support/catch.hpp"
-
 #include <dino/io/state_dict.hpp>
+
+#include "support/catch.hpp"
 
 #include <array>
 #include <limits>

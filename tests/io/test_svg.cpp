@@ -1,7 +1,7 @@
+#include <dino/io/svg.hpp>
+
 #include "support/catch.hpp"
 #include "support/markup.hpp"
-
-#include <dino/io/svg.hpp>
 
 using namespace dino;
 

@@ -1,7 +1,7 @@
+#include <dino/kernels/cpu/augment.hpp>
+
 #include "support/augment_golden.hpp"
 #include "support/catch.hpp"
-
-#include <dino/kernels/cpu/augment.hpp>
 
 #include <cstring>
 

@@ -1,7 +1,7 @@
+#include <dino/kernels/cpu/resample_image.hpp>
+
 #include "support/augment_golden.hpp"
 #include "support/catch.hpp"
-
-#include <dino/kernels/cpu/resample_image.hpp>
 
 #include <cstring>
 
@@ -14,8 +14,8 @@ namespace {
 Image resample(const Image& image, PixelBox box, i64 width, i64 height, ImageFilter filter, PixelBox window) {
   Image out(window.width, window.height);
   kernels::ResampleImageScratch scratch;
-  kernels::resample_image(
-      {image.pixels.data(), 3 * image.width, box, width, height, window, filter, out.pixels.data()}, scratch);
+  kernels::resample_image({image.pixels.data(), 3 * image.width, box, width, height, window, filter, out.pixels.data()},
+                          scratch);
   return out;
 }
 
@@ -104,11 +104,13 @@ TEST_CASE("resample_image: used memory changes nothing", "[kernels]") {
   const auto large = augment_golden::picture(6, 90, 70), small = augment_golden::picture(7, 9, 5);
   kernels::ResampleImageScratch scratch;
   Image out(64, 64);
-  kernels::resample_image({large.pixels.data(), 270, {0, 0, 90, 70}, 64, 64, {0, 0, 64, 64}, ImageFilter::bicubic,
-                           out.pixels.data()}, scratch);
+  kernels::resample_image(
+      {large.pixels.data(), 270, {0, 0, 90, 70}, 64, 64, {0, 0, 64, 64}, ImageFilter::bicubic, out.pixels.data()},
+      scratch);
   Image after(12, 4);
-  kernels::resample_image({small.pixels.data(), 27, {0, 0, 9, 5}, 12, 4, {0, 0, 12, 4}, ImageFilter::bicubic,
-                           after.pixels.data()}, scratch);
+  kernels::resample_image(
+      {small.pixels.data(), 27, {0, 0, 9, 5}, 12, 4, {0, 0, 12, 4}, ImageFilter::bicubic, after.pixels.data()},
+      scratch);
   CHECK(after == resample(small, 12, 4, ImageFilter::bicubic));
 }
 
