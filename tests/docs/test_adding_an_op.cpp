@@ -2,6 +2,7 @@
 #include <dino/autograd/gradcheck.hpp>
 
 #include "support/catch.hpp"
+#include "support/quotations.hpp"
 
 #include <filesystem>
 #include <fstream>
@@ -109,21 +110,6 @@ TEST_CASE("channel_scale: a wrong gain is named with both shapes") {
 }
 
 namespace {
-
-std::string read_text(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  INFO(path.string());
-  REQUIRE(file.good());
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-/// Each run of white space as one blank: formatting is not part of a quotation.
-std::string words(const std::string& text) {
-  std::istringstream in(text);
-  std::string out;
-  for (std::string word; in >> word;) out += word + ' ';
-  return out;
-}
 
 /// A block of code in the page, and the file that the last `path`: before it names. A line "..." stands for lines left
 /// out.

@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "support/catch.hpp"
+#include "support/quotations.hpp"
 #include "support/temporary_folder.hpp"
 
 #include <filesystem>
@@ -93,21 +94,6 @@ double first_program(const std::string& file, std::ostream& out) {
 }
 
 std::filesystem::path root() { return std::filesystem::path(__FILE__).parent_path().parent_path().parent_path(); }
-
-std::string read_text(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  INFO(path.string());
-  REQUIRE(file.good());
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-/// Each run of white space as one blank: formatting is not part of a quotation.
-std::string words(const std::string& text) {
-  std::istringstream in(text);
-  std::string out;
-  for (std::string word; in >> word;) out += word + ' ';
-  return out;
-}
 
 /// Every block of C++ of a page with the file that the last "From `path`:" before it names.
 std::vector<std::pair<std::string, std::string>> quotations(const std::string& page) {
