@@ -6,7 +6,7 @@
 #define DINO_VERSION_PATCH 0
 #define DINO_VERSION "0.1.0"
 
-// 0: CPU only.  1: CUDA as well.  One value in the whole program.
+// 0: CPU only.  1: CUDA as well.  2: CUDA kernels run on the host, for tests.  One value in the whole program.
 #ifndef DINO_CUDA
 #  define DINO_CUDA 0
 #endif
@@ -30,7 +30,12 @@
 // Options that change code or layout are spelled into an inline namespace: mixing them is a link error, not a
 // corruption.
 //     namespace dino::inline DINO_ABI { ... }
-#if DINO_CUDA
+#if DINO_CUDA == 2
+#  if defined(__CUDACC__)
+#    error "DINO_CUDA == 2 runs kernels on the host: compile with g++ or clang"
+#  endif
+#  define DINO_ABI v0_simt
+#elif DINO_CUDA
 #  define DINO_ABI v0_cuda
 #else
 #  define DINO_ABI v0

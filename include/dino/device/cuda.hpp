@@ -4,6 +4,8 @@
 #include <dino/base/log.hpp>
 #include <dino/base/types.hpp>
 #include <dino/device/device.hpp>
+#include <dino/device/launch.hpp>
+#include <dino/device/pool.hpp>
 
 #if DINO_CUDA != 1
 #  error "dino/device/cuda.hpp needs DINO_CUDA == 1 in the whole program: link the CMake target dino::cuda"
@@ -11,42 +13,11 @@
 
 #include <cuda_runtime_api.h>  // the C interface: g++ compiles this file as well as nvcc does
 
-#include <cxxabi.h>
-
-#include <cstdlib>
-#include <memory>
 #include <type_traits>
-#include <typeinfo>
 
 namespace dino::inline DINO_ABI {
 
-/// Blocks of a grid, or threads of a block.
-struct Extent3 {
-  i64 x = 1, y = 1, z = 1;
-
-  friend std::ostream& operator<<(std::ostream& out, const Extent3& e) {
-    return out << '(' << e.x << ',' << e.y << ',' << e.z << ')';
-  }
-};
-
-struct LaunchConfig {
-  Extent3 grid, block;
-  i64 shared_bytes = 0;  // dynamic shared memory of a block
-};
-
-/// One warp for each of `count` items, `per_block` warps to a block: the kernel finds its item with global_warp().
-inline LaunchConfig warps(i64 count, i64 per_block = 8) {
-  return {.grid = {(count + per_block - 1) / per_block}, .block = {32 * per_block}, .shared_bytes = 0};
-}
-
 namespace detail {
-
-template <class T> std::string type_name() {
-  int status = 0;
-  const std::unique_ptr<char, decltype(&std::free)> name(
-      abi::__cxa_demangle(typeid(T).name(), nullptr, nullptr, &status), &std::free);
-  return name ? name.get() : typeid(T).name();
-}
 
 inline void check_cuda(cudaError_t code, std::string_view call) {
   if (code != cudaSuccess) [[unlikely]] {
@@ -56,12 +27,39 @@ inline void check_cuda(cudaError_t code, std::string_view call) {
 
 }  // namespace detail
 
+namespace detail {
+
+struct DeviceSlabs {
+  static constexpr size_t alignment = 256;
+  static constexpr size_t slab_bytes = size_t{256} << 20;
+  static constexpr size_t page = size_t{2} << 20;
+  static constexpr size_t red_zone = 0;
+
+  static void* take(size_t bytes) {
+    void* slab = nullptr;
+    return cudaMalloc(&slab, bytes) == cudaSuccess ? slab : nullptr;
+  }
+  static void give_back(void* slab) {
+    if (cudaFree(slab) != cudaSuccess) log_warning("cudaFree failed: an earlier kernel may be the cause");
+  }
+  static void poison(void*, size_t) {}
+  static void unpoison(void*, size_t) {}
+};
+
+}  // namespace detail
+
+/// Device memory, ordered by the stream of its context: a freed block is given out at once, since whatever used it runs
+/// before whatever will.
+template <> class Pool<Cuda> : public CachingPool<detail::DeviceSlabs> {};
+
 template <> class Context<Cuda> {
  public:
   /// Takes the device for this thread and makes a stream on it. Throws if there is no such device.
   explicit Context(int device = 0) {
     detail::check_cuda(cudaSetDevice(device), str("cuda device {}", device));
     detail::check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+    detail::check_cuda(cudaDeviceGetAttribute(&major_, cudaDevAttrComputeCapabilityMajor, device), "capability");
+    detail::check_cuda(cudaDeviceGetAttribute(&minor_, cudaDevAttrComputeCapabilityMinor, device), "capability");
   }
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
@@ -71,6 +69,27 @@ template <> class Context<Cuda> {
   }
 
   cudaStream_t stream() const { return stream_; }
+  Pool<Cuda>& pool() { return pool_; }
+  /// Ten times major plus minor: 80 for sm_80.
+  int capability() const { return 10 * major_ + minor_; }
+
+  /// Copies from the host, in order with the kernels; `from` may change as soon as this returns.
+  void upload(void* to, const void* from, size_t bytes) {
+    if (bytes == 0) return;
+    detail::check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_), "copy to the device");
+  }
+  /// Copies to the host and waits for it.
+  void download(void* to, const void* from, size_t bytes) {
+    if (bytes == 0) return;
+    detail::check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_), "copy from the device");
+    synchronize();
+  }
+  void copy(void* to, const void* from, size_t bytes) {
+    if (bytes == 0) return;
+    detail::check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_), "copy on the device");
+  }
+  /// Waits for all work; an error of a kernel is thrown here at the latest.
+  void synchronize() { detail::check_cuda(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
 
   /// Queues kernel<<<grid, block, shared_bytes, stream>>>(args); an empty grid is no work. Does not wait.
   /// Throws on sizes that no device takes and on every error of the driver. The message names Args, and so the kernel.
@@ -79,13 +98,7 @@ template <> class Context<Cuda> {
     static_assert(std::is_trivially_copyable_v<Args> && sizeof(Args) <= 4096, "arguments are copied to the device");
     const auto& [grid, block, shared_bytes] = config;
     if (grid.x * grid.y * grid.z == 0) return;
-    const i64 threads = block.x * block.y * block.z;
-    require(threads >= 32 && threads <= 1024 && threads % 32 == 0 && block.z <= 64 && grid.x > 0 && grid.y > 0 &&
-                grid.z > 0 && grid.x <= 0x7fffffff && grid.y <= 65535 && grid.z <= 65535,
-            "{}: grid {}, block {}: a block has 32 to 1024 threads in whole warps, a grid at most "
-            "(2147483647,65535,65535)",
-            detail::type_name<Args>(), grid, block);
-
+    detail::check_launch<Args>(config);
     const void* const entry = reinterpret_cast<const void*>(kernel);
     void* arguments[] = {const_cast<void*>(static_cast<const void*>(&args))};
     cudaError_t code = cudaSuccess;
@@ -109,6 +122,8 @@ template <> class Context<Cuda> {
   }
 
   cudaStream_t stream_ = nullptr;
+  int major_ = 0, minor_ = 0;
+  Pool<Cuda> pool_;
 };
 
 }  // namespace dino::inline DINO_ABI

@@ -32,22 +32,48 @@ namespace dino::inline DINO_ABI {
 
 template <class D> class Pool;
 
-/// Host memory for tensors. Freed blocks are kept and reused at once, so that a step after the first asks the system
-/// for nothing: a fresh large buffer costs more in page faults than the arithmetic that fills it. Blocks are 64-byte
-/// aligned. Under the address sanitizer, free memory is poisoned and every block is followed by a red zone.
-template <> class Pool<Cpu> {
- public:
+/// Slabs of host memory, in huge pages where the system has them. Under the address sanitizer, free memory is poisoned
+/// and every block is followed by a red zone.
+struct HostSlabs {
   static constexpr size_t alignment = 64;
   static constexpr size_t slab_bytes = size_t{32} << 20;
-  static constexpr size_t huge_page = size_t{2} << 20;
+  static constexpr size_t page = size_t{2} << 20;
 
-  Pool() = default;
-  Pool(const Pool&) = delete;
-  Pool& operator=(const Pool&) = delete;
-  ~Pool() {
+  /// Null when the system has no more.
+  static void* take(size_t bytes) {
+    void* const data = std::aligned_alloc(page, bytes);
+#if defined(__linux__)
+    if (data) madvise(data, bytes, MADV_HUGEPAGE);  // advice only: a refusal costs speed, not correctness
+#endif
+    return data;
+  }
+  static void give_back(void* slab) { std::free(slab); }
+
+#if defined(DINO_ADDRESS_SANITIZER)
+  static constexpr size_t red_zone = alignment;
+  static void poison(void* at, size_t bytes) { __asan_poison_memory_region(at, bytes); }
+  static void unpoison(void* at, size_t bytes) { __asan_unpoison_memory_region(at, bytes); }
+#else
+  static constexpr size_t red_zone = 0;
+  static void poison(void*, size_t) {}
+  static void unpoison(void*, size_t) {}
+#endif
+};
+
+/// Memory for tensors. Freed blocks are kept and reused at once, so that a step after the first asks the system for
+/// nothing: a fresh large buffer costs more in page faults than the arithmetic that fills it. Blocks are aligned as
+/// Slabs says.
+template <class Slabs> class CachingPool {
+ public:
+  static constexpr size_t alignment = Slabs::alignment;
+
+  CachingPool() = default;
+  CachingPool(const CachingPool&) = delete;
+  CachingPool& operator=(const CachingPool&) = delete;
+  ~CachingPool() {
     for (const auto& slab : slabs_) {
-      unpoison(slab.data, slab.bytes);
-      std::free(slab.data);
+      Slabs::unpoison(slab.data, slab.bytes);
+      Slabs::give_back(slab.data);
     }
   }
 
@@ -56,7 +82,7 @@ template <> class Pool<Cpu> {
     constexpr size_t no_machine_has = size_t{1} << 60;  // and below it no sum overflows
     require(bytes < no_machine_has, ErrorKind::resources, "out of memory: a block of {} bytes", bytes);
     const std::lock_guard lock(mutex_);
-    const size_t want = round_up(bytes + red_zone, alignment);
+    const size_t want = round_up(bytes + Slabs::red_zone, alignment);
     auto best = free_.lower_bound({want, nullptr});
     if (best == free_.end()) best = free_.insert(new_slab(want)).first;
     std::byte* at = best->second;
@@ -70,7 +96,7 @@ template <> class Pool<Cpu> {
     used_[at] = want;
     live_ += want;
     peak_ = live_ > peak_ ? live_ : peak_;
-    unpoison(at, bytes);
+    Slabs::unpoison(at, bytes);
     return at;
   }
 
@@ -82,7 +108,7 @@ template <> class Pool<Cpu> {
     size_t size = block->second;
     used_.erase(block);
     live_ -= size;
-    poison(at, size);
+    Slabs::poison(at, size);
     auto next = free_at_.lower_bound(at);
     if (next != free_at_.end() && next->first == at + size && !starts_slab(next->first)) {
       size += next->second;
@@ -116,27 +142,15 @@ template <> class Pool<Cpu> {
     std::byte* data;
     size_t bytes;
   };
-#if defined(DINO_ADDRESS_SANITIZER)
-  static constexpr size_t red_zone = alignment;
-  static void poison(void* at, size_t bytes) { __asan_poison_memory_region(at, bytes); }
-  static void unpoison(void* at, size_t bytes) { __asan_unpoison_memory_region(at, bytes); }
-#else
-  static constexpr size_t red_zone = 0;
-  static void poison(void*, size_t) {}
-  static void unpoison(void*, size_t) {}
-#endif
 
   static size_t round_up(size_t n, size_t unit) { return n == 0 ? unit : (n + unit - 1) / unit * unit; }
 
   std::pair<size_t, std::byte*> new_slab(size_t want) {
-    const size_t bytes = round_up(want > slab_bytes ? want : slab_bytes, huge_page);
-    auto* data = static_cast<std::byte*>(std::aligned_alloc(huge_page, bytes));
+    const size_t bytes = round_up(want > Slabs::slab_bytes ? want : Slabs::slab_bytes, Slabs::page);
+    auto* data = static_cast<std::byte*>(Slabs::take(bytes));
     require(data != nullptr, ErrorKind::resources, "out of memory: {} MB more were asked for, {} MB are in use",
             bytes >> 20, live_ >> 20);
-#if defined(__linux__)
-    madvise(data, bytes, MADV_HUGEPAGE);  // advice only: a refusal costs speed, not correctness
-#endif
-    poison(data, bytes);
+    Slabs::poison(data, bytes);
     slabs_.push_back({data, bytes});
     slab_starts_.insert(data);
     free_at_[data] = bytes;
@@ -151,5 +165,7 @@ template <> class Pool<Cpu> {
   std::map<std::byte*, size_t> free_at_, used_;   // by address, for coalescing
   size_t live_ = 0, peak_ = 0;
 };
+
+template <> class Pool<Cpu> : public CachingPool<HostSlabs> {};
 
 }  // namespace dino::inline DINO_ABI
