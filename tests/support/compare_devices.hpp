@@ -145,7 +145,13 @@ template <class T, class D, class Test> class Run {
     std::vector<N> list(bytes.size() / sizeof(N));
     if (!list.empty()) std::memcpy(list.data(), bytes.data(), bytes.size());
     std::vector<double> out;
-    for (const N x : list) out.push_back(static_cast<double>(to_acc(x)));
+    for (const N x : list) {
+      if constexpr (std::is_integral_v<N>) {
+        out.push_back(static_cast<double>(x));
+      } else {
+        out.push_back(static_cast<double>(to_acc(x)));
+      }
+    }
     return out;
   }
 

@@ -26,6 +26,11 @@ template <class T, class Out = T> struct Gemm {
 
 }  // namespace dino::inline DINO_ABI::kernels
 
-#if !(DINO_SPLIT && defined(__CUDACC__))
+#if !(DINO_SPLIT && defined(__CUDACC__))  // split build: files for nvcc hold kernels only
 #  include <dino/kernels/cpu/gemm.hpp>
+#  if DINO_CUDA == 1
+#    include <dino/kernels/cuda/gemm.hpp>
+#  elif DINO_CUDA == 2
+#    include <dino/kernels/cuda/gemm_host.hpp>
+#  endif
 #endif
