@@ -276,6 +276,7 @@ void add_optimizer(const Machines& machines, i64 n) {
   add_kernel(machines, "adamw" + sizes({n}), [=](Buffers x) {
     const double bytes = 7.0 * static_cast<double>(n) * sizeof(float);  // reads p, m, v, g; writes p, m, v
     return x.call(kernels::AdamW<float>{.p = x(n),
+                                        .copy = nullptr,
                                         .m = x(n),
                                         .v = x.squares(n),
                                         .g = x(n),
@@ -288,7 +289,7 @@ void add_optimizer(const Machines& machines, i64 n) {
                   bytes);
   });
   add_kernel(machines, "ema" + sizes({n}), [=](Buffers x) {
-    return x.call(kernels::Ema<float>{.average = x(n), .p = x(n), .n = n, .momentum = 0.996f});
+    return x.call(kernels::Ema<float>{.average = x(n), .copy = nullptr, .p = x(n), .n = n, .momentum = 0.996f});
   });
 }
 

@@ -124,6 +124,7 @@ TEST_CASE("optimizer: AdamW, with decay before the step, per-tensor clipping and
   const auto norm = norms<double>(ctx, b.g.data(), nullptr);
   const double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
   launch(ctx, kernels::AdamW<double>{.p = b.p.data(),
+                                     .copy = nullptr,
                                      .m = b.m.data(),
                                      .v = b.v.data(),
                                      .g = b.g.data(),
@@ -151,6 +152,7 @@ TEST_CASE("optimizer: AdamW without a norm does not clip", "[kernels]") {
   const std::vector<double> large(3, 1e6), small(3, 1e-6);
   const auto step = [&](const Buffers<double>& x, const double* norm, double clip) {
     launch(ctx, kernels::AdamW<double>{.p = x.p.data(),
+                                       .copy = nullptr,
                                        .m = x.m.data(),
                                        .v = x.v.data(),
                                        .g = x.g.data(),
@@ -174,6 +176,7 @@ TEST_CASE("optimizer: SGD with momentum and weight decay", "[kernels]") {
   const auto list = ranges<double>();
   const auto norm = norms<double>(ctx, b.g.data(), nullptr);
   launch(ctx, kernels::Sgd<double>{.p = b.p.data(),
+                                   .copy = nullptr,
                                    .buffer = b.m.data(),
                                    .g = b.g.data(),
                                    .ranges = list,
@@ -194,6 +197,7 @@ TEST_CASE("optimizer: LARS scales a step by the ratio of norms, where it adapts"
   const auto p_norm = norms<double>(ctx, nullptr, b.p.data()), d_norm = norms<double>(ctx, b.g.data(), b.p.data());
   const double eta = 0.001, momentum = 0.9;
   launch(ctx, kernels::Lars<double>{.p = b.p.data(),
+                                    .copy = nullptr,
                                     .buffer = b.m.data(),
                                     .g = b.g.data(),
                                     .ranges = list,
@@ -220,6 +224,7 @@ TEST_CASE("optimizer: LARS takes a ratio of 1 where a norm is zero", "[kernels]"
   const double zero = 0, one = 1;
   const auto step = [&](const double* p_norm, const double* d_norm) {
     launch(ctx, kernels::Lars<double>{.p = p.data(),
+                                      .copy = nullptr,
                                       .buffer = buffer.data(),
                                       .g = g.data(),
                                       .ranges = list,
@@ -242,7 +247,8 @@ TEST_CASE("optimizer: the average of weights", "[kernels]") {
   const auto p = randn<double>(ctx, {n}, RngKey(1, 1)), old = randn<double>(ctx, {n}, RngKey(1, 2));
   const auto run = [&](double momentum) {
     const auto average = clone(old);
-    launch(ctx, kernels::Ema<double>{.average = average.data(), .p = p.data(), .n = n, .momentum = momentum});
+    launch(ctx, kernels::Ema<double>{
+                    .average = average.data(), .copy = nullptr, .p = p.data(), .n = n, .momentum = momentum});
     return average;
   };
   const auto average = run(0.996);
@@ -253,6 +259,74 @@ TEST_CASE("optimizer: the average of weights", "[kernels]") {
   CHECK(to_vector(run(0)) == to_vector(p));
 }
 
+TEST_CASE("optimizer: the model in 16 bits reads rounded masters, which are updated as in float", "[kernels]") {
+  HostContext ctx(2);
+  const auto list = ranges<float>();
+  const Buffers<float> a(ctx), b(ctx);
+  const auto copy = tensor(ctx, {total}, std::vector<bf16>(static_cast<size_t>(total), to_bf16(7)));
+  const std::vector<float> norm(3, 20);
+  const auto step = [&]<class T>(const Buffers<float>& x, T* to, int which) {
+    if (which == 0) {
+      launch(ctx, kernels::AdamW<T>{.p = x.p.data(),
+                                    .copy = to,
+                                    .m = x.m.data(),
+                                    .v = x.v.data(),
+                                    .g = x.g.data(),
+                                    .ranges = list,
+                                    .clip_norm = norm.data(),
+                                    .clip = 3,
+                                    .beta1 = 0.9f,
+                                    .beta2 = 0.999f,
+                                    .eps = 1e-8f});
+    } else if (which == 1) {
+      launch(ctx, kernels::Sgd<T>{.p = x.p.data(),
+                                  .copy = to,
+                                  .buffer = x.m.data(),
+                                  .g = x.g.data(),
+                                  .ranges = list,
+                                  .clip_norm = norm.data(),
+                                  .clip = 3,
+                                  .momentum = 0.9f});
+    } else if (which == 2) {
+      launch(ctx, kernels::Lars<T>{.p = x.p.data(),
+                                   .copy = to,
+                                   .buffer = x.m.data(),
+                                   .g = x.g.data(),
+                                   .ranges = list,
+                                   .clip_norm = norm.data(),
+                                   .p_norm = norm.data(),
+                                   .d_norm = norm.data(),
+                                   .clip = 3,
+                                   .momentum = 0.9f,
+                                   .eta = 0.1f});
+    } else {
+      launch(ctx, kernels::Ema<T>{.average = x.p.data(), .copy = to, .p = x.g.data(), .n = total, .momentum = 0.9f});
+    }
+  };
+  for (const int which : {0, 1, 2, 3}) {
+    INFO("kernel " << which);
+    step(a, static_cast<float*>(nullptr), which);
+    step(b, copy.data(), which);
+    CHECK(to_vector(a.p) == to_vector(b.p));
+    std::vector<bool> written(static_cast<size_t>(total), which == 3);
+    for (const auto& range : list) std::fill_n(written.begin() + range.offset, range.n, true);
+    i64 wrong = 0;
+    for (i64 i = 0; i < total; ++i) {
+      wrong += copy[i].bits != to_bf16(written[static_cast<size_t>(i)] ? b.p[i] : 7.0f).bits;
+    }
+    CHECK(wrong == 0);
+  }
+  const HostTensor<float> out(ctx, {3}), partial(ctx, {5});
+  launch(ctx, kernels::RangeNorms<bf16>{.norm = out.data(),
+                                        .partial = partial.data(),
+                                        .g = b.g.data(),
+                                        .p = b.p.data(),
+                                        .ranges = list,
+                                        .clip_norm = norm.data(),
+                                        .clip = 3});
+  CHECK(to_vector(out) == norms<float>(ctx, b.g.data(), b.p.data(), norm.data(), 3));
+}
+
 TEST_CASE("optimizer: the same bits for any number of threads", "[kernels]") {
   const auto run = [](i64 threads) {
     HostContext ctx(threads);
@@ -260,6 +334,7 @@ TEST_CASE("optimizer: the same bits for any number of threads", "[kernels]") {
     const auto list = ranges<float>();
     auto out = norms<float>(ctx, b.g.data(), nullptr);
     launch(ctx, kernels::AdamW<float>{.p = b.p.data(),
+                                      .copy = nullptr,
                                       .m = b.m.data(),
                                       .v = b.v.data(),
                                       .g = b.g.data(),

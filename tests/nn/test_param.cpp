@@ -113,6 +113,55 @@ TEST_CASE("param: copy_from gives values and buffers, and refuses another layout
   CHECK_THROWS_WITH(other.copy_from(a), contains("another layout"));
 }
 
+TEST_CASE("param: the masters of float and double are the values", "[nn]") {
+  HostContext ctx(1);
+  ParamStore<double, Host> params(ctx);
+  params.add("a", {3}, normal_init(1));
+  params.add("b", {2, 2}, normal_init(1));
+  params.finalize(1);
+  CHECK(params.masters().data() == params.values().data());
+  CHECK(params.master(1).data() == params.value(1).data());
+  CHECK(params.rounded() == nullptr);
+  params.assign(1, std::vector<double>{1, 2, 3, 4});
+  CHECK(to_vector(params.value(1)) == std::vector<double>{1, 2, 3, 4});
+  CHECK(params.value(1).shape() == Shape{2, 2});
+  CHECK_THROWS_WITH(params.assign(0, std::vector<double>{1, 2}), contains("2 values into (3)"));
+}
+
+TEST_CASE("param: 16-bit values are masters in float, rounded", "[nn]") {
+  HostContext ctx(1);
+  ParamStore<float, Host> single(ctx);
+  ParamStore<bf16, Host> a(ctx), b(ctx);
+  const auto build = [](auto& store, u64 seed) {
+    store.add("w", {3, 5}, normal_init(1));
+    store.add("v", {4}, normal_init(1));
+    store.add_buffer("running_mean", {2}, 0.1);
+    store.finalize(seed);
+  };
+  build(single, 1);
+  build(a, 1);
+  build(b, 2);
+  const auto rounded = [](const ParamStore<bf16, Host>& store) {
+    const auto masters = to_vector(store.masters());
+    const auto values = to_vector(store.values());
+    return std::equal(masters.begin(), masters.end(), values.begin(), values.end(),
+                      [](float master, bf16 value) { return to_bf16(master).bits == value.bits; });
+  };
+  CHECK(to_vector(a.masters()) == to_vector(single.values()));  // the same draw for any T
+  CHECK(rounded(a));
+  CHECK(a.rounded() == a.values().data());
+  b.copy_from(a);
+  CHECK(to_vector(b.masters()) == to_vector(a.masters()));
+  CHECK(b.masters().data() != a.masters().data());
+  CHECK(rounded(b));
+  const auto before = to_vector(b.value(0));
+  b.assign(1, std::vector<float>{1.001f, -2, 3, 0.1f});
+  CHECK(to_vector(b.master(1)) == std::vector<float>{1.001f, -2, 3, 0.1f});
+  CHECK(to_acc(to_vector(b.value(1))[0]) == 1);
+  CHECK(to_vector(b.value(0))[14].bits == before[14].bits);
+  CHECK(rounded(b));
+}
+
 TEST_CASE("param: wrong order of calls and names used twice are refused", "[nn]") {
   HostContext ctx(1);
   ParamStore<float, Host> params(ctx);

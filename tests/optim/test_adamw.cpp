@@ -22,6 +22,7 @@ template <class T> void check_golden() {
 TEST_CASE("adamw: three steps of the reference", "[optim][golden]") {
   check_golden<double>();
   check_golden<float>();
+  check_golden<bf16>();  // the masters, to the same tolerance as float
 }
 
 TEST_CASE("adamw: a tensor without gradient is left alone and its count stays", "[optim]") {

@@ -2,12 +2,14 @@
 
 #include "support/golden.hpp"
 
+#include <cmath>
+
 using namespace dino;
 using Host = HostDevice;
 
 namespace {
 
-void build(ParamStore<double, Host>& store, double value) {
+template <class T> void build(ParamStore<T, Host>& store, double value) {
   store.add("w", {2, 3}, {Init::Kind::constant, value});
   store.add("g", {5}, {Init::Kind::constant, value});
   store.segments()[1].frozen = true;
@@ -38,6 +40,20 @@ TEST_CASE("ema: momentum 1 keeps the average, momentum 0 copies the model", "[op
   CHECK(average.value(0)[0] == 0.1);
   ema_update(average, model, 0);
   CHECK(average.value(0)[0] == 0.7);
+}
+
+TEST_CASE("ema: 16-bit teachers average masters, and read them rounded", "[optim]") {
+  HostContext ctx(1);
+  ParamStore<bf16, Host> average(ctx), model(ctx);
+  build(average, 1);
+  build(model, 3);
+  for (int i = 0; i < 10; ++i) ema_update(average, model, 0.999);  // 2e-3 each: half of the last place of 1
+  const double expected = 3 - 2 * std::pow(0.999, 10);
+  const auto masters = to_vector(average.master(0));
+  CHECK(masters[5] == Approx(expected).epsilon(1e-6));
+  CHECK(to_vector(average.value(0))[5].bits == to_bf16(masters[5]).bits);
+  CHECK(to_acc(to_vector(average.value(1))[4]) == to_acc(to_bf16(static_cast<float>(expected))));
+  CHECK(to_acc(to_vector(model.value(0))[0]) == 3);
 }
 
 TEST_CASE("ema: stores of different sizes are refused", "[optim]") {

@@ -21,6 +21,7 @@ template <class T> void check_golden() {
 TEST_CASE("lars: steps of the reference", "[optim][golden]") {
   check_golden<double>();
   check_golden<float>();
+  check_golden<bf16>();  // the masters, to the same tolerance as float
 }
 
 TEST_CASE("lars: the trust ratio is 1 when a norm is 0", "[optim]") {

@@ -22,6 +22,7 @@ template <class T> void check_golden() {
 TEST_CASE("sgd: three steps of the reference", "[optim][golden]") {
   check_golden<double>();
   check_golden<float>();
+  check_golden<bf16>();  // the masters, to the same tolerance as float
 }
 
 TEST_CASE("sgd: a skipped tensor keeps value, buffer and count", "[optim]") {

@@ -6,8 +6,11 @@
 
 #include "support/golden.hpp"
 
+#include <algorithm>
+
 template <class T> struct TwoTensors {
   using Store = dino::ParamStore<T, dino::HostDevice>;
+  using A = dino::acc_t<T>;
 
   dino::HostContext ctx{1};
   Store params{ctx};
@@ -16,25 +19,32 @@ template <class T> struct TwoTensors {
     params.add("p.weight", {2, 2}, dino::zeros_init);
     params.add("b.bias", {2}, dino::zeros_init);
     params.finalize(0);
-    set({T(0.5), T(-1), T(2), T(0.25)}, {T(0.3), T(-0.2)});
+    set({A(0.5), A(-1), A(2), A(0.25)}, {A(0.3), A(-0.2)});
   }
-  void set(const std::vector<T>& p, const std::vector<T>& b) {
-    dino::copy_from_host(params.value(0), std::span<const T>(p));
-    dino::copy_from_host(params.value(1), std::span<const T>(b));
+  void set(const std::vector<A>& p, const std::vector<A>& b) {
+    params.assign(0, p);
+    params.assign(1, b);
   }
-  void set_grads(const std::vector<dino::acc_t<T>>& p, const std::vector<dino::acc_t<T>>& b) {
+  void set_grads(const std::vector<A>& p, const std::vector<A>& b) {
     params.clear_grads();
-    if (!p.empty()) dino::Grad<dino::acc_t<T>, dino::HostDevice>(params.sink(0)).accept(dino::tensor(ctx, {2, 2}, p));
-    if (!b.empty()) dino::Grad<dino::acc_t<T>, dino::HostDevice>(params.sink(1)).accept(dino::tensor(ctx, {2}, b));
+    if (!p.empty()) dino::Grad<A, dino::HostDevice>(params.sink(0)).accept(dino::tensor(ctx, {2, 2}, p));
+    if (!b.empty()) dino::Grad<A, dino::HostDevice>(params.sink(1)).accept(dino::tensor(ctx, {2}, b));
   }
   /// The gradients of step t = 0, 1, 2.
   void set_golden_grads(int t) {
-    const auto k = static_cast<dino::acc_t<T>>(t + 1);
-    const auto times = [&](double x) { return k * static_cast<dino::acc_t<T>>(x); };
+    const auto k = static_cast<A>(t + 1);
+    const auto times = [&](double x) { return k * static_cast<A>(x); };
     set_grads({times(0.1), times(-0.2), times(0.3), times(-0.4)}, {times(0.05), times(-0.6)});
   }
-  std::vector<T> p() { return dino::to_vector(params.value(0)); }
-  std::vector<T> b() { return dino::to_vector(params.value(1)); }
+  std::vector<A> p() { return dino::to_vector(params.master(0)); }
+  std::vector<A> b() { return dino::to_vector(params.master(1)); }
+  /// The values are the masters, rounded where T holds less.
+  bool in_step() {
+    const auto masters = dino::to_vector(params.masters());
+    const auto values = dino::to_vector(params.values());
+    return std::equal(masters.begin(), masters.end(), values.begin(), values.end(),
+                      [](A master, T value) { return dino::to_acc(dino::from_acc<T>(master)) == dino::to_acc(value); });
+  }
 
   /// Three steps against values printed with nine digits; an empty list is not checked.
   template <class Optimizer> void check(Optimizer& optimizer, const dino::UpdateSettings& settings,
@@ -49,6 +59,7 @@ template <class T> struct TwoTensors {
       const auto at = static_cast<size_t>(t);
       if (!p_after[at].empty()) CHECK(golden::relative_error(p(), p_after[at]) <= tolerance);
       if (!b_after[at].empty()) CHECK(golden::relative_error(b(), b_after[at]) <= tolerance);
+      CHECK(in_step());
       CHECK(params.segments()[0].steps == t + 1);
     }
   }

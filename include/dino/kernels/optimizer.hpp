@@ -4,7 +4,9 @@
 #include <dino/base/view.hpp>
 #include <dino/device/device.hpp>
 
+#include <algorithm>
 #include <span>
+#include <vector>
 
 namespace dino::inline DINO_ABI::kernels {
 
@@ -17,6 +19,10 @@ template <class A> struct UpdateRange {
   bool adapt;                  // LARS: scale by the trust ratio
 };
 
+// T is the type that the model computes in. What training adds up is of acc_t<T>: p are the parameters at full
+// precision, the masters, and `copy` is what the model reads, the masters rounded to T. Where T is acc_t<T> the masters
+// are the values of the model, and copy is null.
+
 /// norm_i = || scale_i g + decay_i p || over range i, in two stages of fixed blocks. Where p is null ||g||, where g is
 /// null ||p||.
 /// scale_i = min(1, clip / (clip_norm_i + 1e-6)) when clip_norm is given and clip > 0, else 1.
@@ -24,10 +30,9 @@ template <class A> struct UpdateRange {
 template <class T> struct RangeNorms {
   static constexpr i64 block = 1 << 14;
 
-  acc_t<T>* norm;     // (ranges)
-  acc_t<T>* partial;  // (blocks of all ranges)
-  const acc_t<T>* g;  // flat
-  const T* p;         // flat
+  acc_t<T>* norm;        // (ranges)
+  acc_t<T>* partial;     // (blocks of all ranges)
+  const acc_t<T>*g, *p;  // flat
   std::span<const UpdateRange<acc_t<T>>> ranges;
   const acc_t<T>* clip_norm;  // (ranges)
   acc_t<T> clip;
@@ -38,7 +43,8 @@ template <class T> struct RangeNorms {
 ///     / sqrt(c2) + eps)
 /// scale as in RangeNorms (gradient clipping per tensor).
 template <class T> struct AdamW {
-  T* p;
+  acc_t<T>* p;
+  T* copy;
   acc_t<T>*m, *v;
   const acc_t<T>* g;
   std::span<const UpdateRange<acc_t<T>>> ranges;
@@ -48,7 +54,8 @@ template <class T> struct AdamW {
 
 /// g = scale g + wd p;   buf = momentum buf + g;   p -= lr buf.
 template <class T> struct Sgd {
-  T* p;
+  acc_t<T>* p;
+  T* copy;
   acc_t<T>* buffer;
   const acc_t<T>* g;
   std::span<const UpdateRange<acc_t<T>>> ranges;
@@ -59,7 +66,8 @@ template <class T> struct Sgd {
 /// d = scale g + wd p;   where `adapt`: d *= eta ||p|| / ||d|| (1 if either is 0);   mu = momentum mu + d;   p -= lr
 /// mu.
 template <class T> struct Lars {
-  T* p;
+  acc_t<T>* p;
+  T* copy;
   acc_t<T>* buffer;
   const acc_t<T>* g;
   std::span<const UpdateRange<acc_t<T>>> ranges;
@@ -69,15 +77,65 @@ template <class T> struct Lars {
 
 /// average = momentum average + (1 - momentum) p, over a whole flat buffer.
 template <class T> struct Ema {
-  T* average;
-  const T* p;
+  acc_t<T>* average;
+  T* copy;  // of the average
+  const acc_t<T>* p;
   i64 n;
   acc_t<T> momentum;
-  double bytes() const { return 3.0 * static_cast<double>(n) * sizeof(T); }
+
+  double bytes() const {
+    return static_cast<double>(n) * static_cast<double>(3 * sizeof(acc_t<T>) + (copy ? sizeof(T) : 0));
+  }
 };
+
+template <class T> void launch(Context<Cpu>&, const RangeNorms<T>&);
+template <class T> void launch(Context<Cpu>&, const AdamW<T>&);
+template <class T> void launch(Context<Cpu>&, const Sgd<T>&);
+template <class T> void launch(Context<Cpu>&, const Lars<T>&);
+template <class T> void launch(Context<Cpu>&, const Ema<T>&);
+#if DINO_CUDA
+template <class T> void launch(Context<Cuda>&, const RangeNorms<T>&);
+template <class T> void launch(Context<Cuda>&, const AdamW<T>&);
+template <class T> void launch(Context<Cuda>&, const Sgd<T>&);
+template <class T> void launch(Context<Cuda>&, const Lars<T>&);
+template <class T> void launch(Context<Cuda>&, const Ema<T>&);
+#endif
+
+namespace detail {
+
+/// Part of one range.
+struct RangeBlock {
+  i64 range, begin, end;  // elements of the flat buffer
+};
+
+/// All ranges in blocks of at most `block` values, in order.
+template <class A> std::vector<RangeBlock> range_blocks(std::span<const UpdateRange<A>> ranges, i64 block) {
+  std::vector<RangeBlock> list;
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    for (i64 at = 0; at < ranges[i].n; at += block) {
+      list.push_back(
+          {static_cast<i64>(i), ranges[i].offset + at, ranges[i].offset + std::min(ranges[i].n, at + block)});
+    }
+  }
+  return list;
+}
+
+/// What clipping multiplies the gradient of a range by.
+template <class A> DINO_SHARED_CODE A clip_scale(const A* norm, A clip, i64 range) {
+  if (!norm || clip <= 0) return 1;
+  const A scale = clip / (norm[range] + A(1e-6));
+  return scale < 1 ? scale : A(1);
+}
+
+/// What LARS multiplies the step of a range by.
+template <class A> DINO_SHARED_CODE A trust_ratio(bool adapt, A eta, A p_norm, A d_norm) {
+  return adapt && p_norm > 0 && d_norm > 0 ? eta * p_norm / d_norm : A(1);
+}
+
+}  // namespace detail
 
 }  // namespace dino::inline DINO_ABI::kernels
 
-#if !(DINO_SPLIT && defined(__CUDACC__))
+#if !(DINO_SPLIT && defined(__CUDACC__))  // split build: files for nvcc hold kernels only
 #  include <dino/kernels/cpu/optimizer.hpp>
 #endif

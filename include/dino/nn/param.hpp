@@ -5,6 +5,7 @@
 #include <dino/nn/init.hpp>
 
 #include <deque>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -54,10 +55,13 @@ template <class T, class D> class Parameter {
 };
 
 /// Holds the values, and on demand the gradients, of all parameters in one allocation each, in order of registration.
+/// Training changes the masters, of acc_t<T>; the values, which modules read, are the masters rounded to T, and where T
+/// is acc_t<T> the same memory. An update of 16-bit values alone would be lost: most are below half their last place.
 /// Stores built by the same constructors have the same layout, so that an average of two models is one loop over a
 /// range. Not movable: modules hold handles.
 template <class T, class D> class ParamStore {
  public:
+  using A = acc_t<T>;
   static constexpr i64 alignment = 64;  // values; ranges of whole vectors
 
   explicit ParamStore(Context<D>& ctx) : ctx_(&ctx) {}
@@ -85,28 +89,41 @@ template <class T, class D> class ParamStore {
     return static_cast<i64>(buffers_.size()) - 1;
   }
 
-  /// Allocates the values and draws them, each from the stream of its name.
+  /// Allocates the masters and draws them, each from the stream of its name; then the values.
   void finalize(u64 seed) {
     require(!values_.defined(), "parameters: finalize is called twice");
-    std::vector<T> host(static_cast<size_t>(total_));  // zeros: the padding stays zero
+    std::vector<A> host(static_cast<size_t>(total_));  // zeros: the padding stays zero
     for (const auto& segment : segments_) {
       const RngKey key(seed, stream_of(segment.name));
       for (i64 i = 0; i < segment.shape.numel(); ++i) {
-        host[static_cast<size_t>(segment.offset + i)] = from_acc<T>(static_cast<acc_t<T>>(segment.init(key, i)));
+        host[static_cast<size_t>(segment.offset + i)] = static_cast<A>(segment.init(key, i));
       }
     }
-    values_ = tensor(*ctx_, {total_}, host);
+    masters_ = tensor(*ctx_, {total_}, host);
+    if constexpr (rounds) {
+      values_ = cast<T>(masters_);
+    } else {
+      values_ = masters_;
+    }
   }
 
-  /// Gives this store the values and buffers of another one with the same layout.
+  /// Sets the masters of one parameter, and its values by rounding.
+  void assign(i64 index, std::span<const A> values) {
+    const auto to = master(index);
+    copy_from_host(to, values);
+    round_masters(to.data() - masters_.data(), to.numel());
+  }
+
+  /// Gives this store the masters, values and buffers of another one with the same layout.
   void copy_from(const ParamStore& other) {
     require(other.total_ == total_ && other.segments_.size() == segments_.size(),
             "parameters: copy from a store of another layout");
-    launch(*ctx_, kernels::CopyRows<T>{.y = values_.data(), .x = {other.values_.data(), 1, total_, total_}});
+    launch(*ctx_, kernels::CopyRows<A>{.y = masters_.data(), .x = {other.masters_.data(), 1, total_, total_}});
+    round_masters(0, total_);
     for (size_t i = 0; i < buffers_.size(); ++i) {
       const i64 n = buffers_[i].tensor.numel();
-      launch(*ctx_, kernels::CopyRows<acc_t<T>>{.y = buffers_[i].tensor.data(),
-                                                .x = {other.buffers_[i].tensor.data(), 1, n, n}});
+      launch(*ctx_,
+             kernels::CopyRows<A>{.y = buffers_[i].tensor.data(), .x = {other.buffers_[i].tensor.data(), 1, n, n}});
     }
   }
 
@@ -121,23 +138,23 @@ template <class T, class D> class ParamStore {
   std::vector<BufferSegment<T, D>>& buffers() { return buffers_; }
   const std::vector<BufferSegment<T, D>>& buffers() const { return buffers_; }
   const Tensor<T, D>& values() const { return values_; }
+  const Tensor<A, D>& masters() const { return masters_; }
+  /// Where whoever changes the masters writes them rounded: the values, or null where these are the masters.
+  T* rounded() const { return rounds ? values_.data() : nullptr; }
   /// The flat gradient buffer; defined once a gradient has been asked for.
-  const Tensor<acc_t<T>, D>& grads() const { return grads_; }
+  const Tensor<A, D>& grads() const { return grads_; }
 
   /// The position of a name, or -1.
   i64 find(const std::string& name) const {
     const auto at = index_.find(name);
     return at == index_.end() ? -1 : static_cast<i64>(at->second);
   }
-  Tensor<T, D> value(i64 index) const {
-    const auto& segment = segments_[static_cast<size_t>(index)];
-    require(values_.defined(), "parameters: {} is used before finalize", segment.name);
-    return {values_.storage(), values_.data() + segment.offset, segment.shape};
-  }
+  Tensor<T, D> value(i64 index) const { return part(values_, index); }
+  Tensor<A, D> master(i64 index) const { return part(masters_, index); }
   /// The gradient of one parameter; undefined when it was not written in this step.
-  Tensor<acc_t<T>, D> grad(i64 index) const {
+  Tensor<A, D> grad(i64 index) const {
     if (!has_grad(index)) return {};
-    return slots_[static_cast<size_t>(index)].template tensor<acc_t<T>>();
+    return slots_[static_cast<size_t>(index)].template tensor<A>();
   }
   bool has_grad(i64 index) const { return !slots_.empty() && slots_[static_cast<size_t>(index)].written; }
 
@@ -152,8 +169,20 @@ template <class T, class D> class ParamStore {
   }
 
  private:
+  static constexpr bool rounds = !std::is_same_v<T, A>;
+
+  template <class X> Tensor<X, D> part(const Tensor<X, D>& flat, i64 index) const {
+    const auto& segment = segments_[static_cast<size_t>(index)];
+    require(flat.defined(), "parameters: {} is used before finalize", segment.name);
+    return {flat.storage(), flat.data() + segment.offset, segment.shape};
+  }
+  void round_masters([[maybe_unused]] i64 offset, [[maybe_unused]] i64 n) {
+    if constexpr (rounds) {
+      launch(*ctx_, kernels::CopyRows<T, A>{.y = values_.data() + offset, .x = {masters_.data() + offset, 1, n, n}});
+    }
+  }
   void make_slots() {
-    grads_ = zeros<acc_t<T>>(*ctx_, {total_});
+    grads_ = zeros<A>(*ctx_, {total_});
     for (const auto& segment : segments_) {
       slots_.emplace_back();
       slots_.back().ctx = ctx_;
@@ -170,7 +199,7 @@ template <class T, class D> class ParamStore {
   std::unordered_map<std::string, size_t> index_;
   i64 total_ = 0;
   Tensor<T, D> values_;
-  Tensor<acc_t<T>, D> grads_;
+  Tensor<A, D> masters_, grads_;
   std::deque<GradSlot<D>> slots_;
 };
 

@@ -31,9 +31,14 @@ template <class T, class D> class AdamW {
       plan.ranges[i].correction1 = static_cast<A>(1 - std::pow(settings_.beta1, static_cast<double>(count)));
       plan.ranges[i].correction2 = static_cast<A>(1 - std::pow(settings_.beta2, static_cast<double>(count)));
     }
-    launch(params_->ctx(), kernels::AdamW<T>{.p = params_->values().data(), .m = m_.data(), .v = v_.data(),
-                                             .g = params_->grads().data(), .ranges = plan.span(),
-                                             .clip_norm = plan.norms.data(), .clip = static_cast<A>(update.clip),
+    launch(params_->ctx(), kernels::AdamW<T>{.p = params_->masters().data(),
+                                             .copy = params_->rounded(),
+                                             .m = m_.data(),
+                                             .v = v_.data(),
+                                             .g = params_->grads().data(),
+                                             .ranges = plan.span(),
+                                             .clip_norm = plan.norms.data(),
+                                             .clip = static_cast<A>(update.clip),
                                              .beta1 = static_cast<A>(settings_.beta1),
                                              .beta2 = static_cast<A>(settings_.beta2),
                                              .eps = static_cast<A>(settings_.eps)});

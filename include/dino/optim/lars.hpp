@@ -22,11 +22,12 @@ template <class T, class D> class Lars {
     using A = acc_t<T>;
     auto& ctx = params_->ctx();
     for (const i64 i : plan.index) ++params_->segments()[static_cast<size_t>(i)].steps;
-    const auto *g = params_->grads().data(), *clip_norm = plan.norms.data();
-    T* const p = params_->values().data();
+    const A *const g = params_->grads().data(), *const clip_norm = plan.norms.data();
+    A* const p = params_->masters().data();
     const auto p_norm = detail::range_norms<T, D>(ctx, plan, nullptr, p);
     const auto d_norm = detail::range_norms<T, D>(ctx, plan, g, p, clip_norm, update.clip);
     launch(ctx, kernels::Lars<T>{.p = p,
+                                 .copy = params_->rounded(),
                                  .buffer = buffer_.data(),
                                  .g = g,
                                  .ranges = plan.span(),

@@ -20,9 +20,13 @@ template <class T, class D> class Sgd {
   void step(UpdatePlan<T, D>& plan, const UpdateSettings& update) {
     using A = acc_t<T>;
     for (const i64 i : plan.index) ++params_->segments()[static_cast<size_t>(i)].steps;
-    launch(params_->ctx(), kernels::Sgd<T>{.p = params_->values().data(), .buffer = buffer_.data(),
-                                           .g = params_->grads().data(), .ranges = plan.span(),
-                                           .clip_norm = plan.norms.data(), .clip = static_cast<A>(update.clip),
+    launch(params_->ctx(), kernels::Sgd<T>{.p = params_->masters().data(),
+                                           .copy = params_->rounded(),
+                                           .buffer = buffer_.data(),
+                                           .g = params_->grads().data(),
+                                           .ranges = plan.span(),
+                                           .clip_norm = plan.norms.data(),
+                                           .clip = static_cast<A>(update.clip),
                                            .momentum = static_cast<A>(settings_.momentum)});
   }
   std::vector<std::pair<std::string, Tensor<acc_t<T>, D>>> state() const { return {{"momentum", buffer_}}; }

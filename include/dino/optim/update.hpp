@@ -38,7 +38,7 @@ template <class T, class D> i64 norm_blocks(const UpdatePlan<T, D>& plan) {
 
 /// || scale g + decay p || of every range of a plan; a null pointer leaves its term out.
 template <class T, class D> Tensor<acc_t<T>, D> range_norms(Context<D>& ctx, const UpdatePlan<T, D>& plan,
-                                                            const acc_t<T>* g, const T* p,
+                                                            const acc_t<T>* g, const acc_t<T>* p,
                                                             const acc_t<T>* clip_norm = nullptr, double clip = 0) {
   const Tensor<acc_t<T>, D> norms(ctx, {static_cast<i64>(plan.ranges.size())}), partial(ctx, {norm_blocks(plan)});
   launch(ctx, kernels::RangeNorms<T>{.norm = norms.data(),

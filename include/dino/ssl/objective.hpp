@@ -35,6 +35,7 @@ template <class T, class D> class DinoObjective {
   void update_center() {
     require(observed_, "objective: the centre is updated without an observation");
     launch(center_.ctx(), kernels::Ema<acc_t<T>>{.average = center_.data(),
+                                                 .copy = nullptr,
                                                  .p = mean_.data(),
                                                  .n = center_.numel(),
                                                  .momentum = static_cast<acc_t<T>>(config_.center_momentum)});

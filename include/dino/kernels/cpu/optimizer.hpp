@@ -12,21 +12,6 @@ namespace dino::inline DINO_ABI::kernels {
 
 namespace detail {
 
-struct RangeBlock {
-  i64 range, begin, end;  // elements of the flat buffer
-};
-
-template <class A> std::vector<RangeBlock> range_blocks(std::span<const UpdateRange<A>> ranges, i64 block) {
-  std::vector<RangeBlock> list;
-  for (size_t i = 0; i < ranges.size(); ++i) {
-    for (i64 at = 0; at < ranges[i].n; at += block) {
-      list.push_back(
-          {static_cast<i64>(i), ranges[i].offset + at, ranges[i].offset + std::min(ranges[i].n, at + block)});
-    }
-  }
-  return list;
-}
-
 /// Small tensors share a task: f(block) for every block of every range.
 template <class A, class F> void for_each_block(Context<Cpu>& ctx, std::span<const UpdateRange<A>> ranges, F f) {
   const auto blocks = range_blocks(ranges, RangeNorms<A>::block);
@@ -35,30 +20,32 @@ template <class A, class F> void for_each_block(Context<Cpu>& ctx, std::span<con
   });
 }
 
-template <class A> A clip_scale(const A* norm, A clip, i64 range) {
-  if (!norm || clip <= 0) return 1;
-  const A scale = clip / (norm[range] + A(1e-6));
-  return scale < 1 ? scale : A(1);
+/// copy = p rounded to T.
+template <class T> void round_masters(T* copy, const acc_t<T>* p, i64 begin, i64 end) {
+  if (!copy) return;
+  DINO_IVDEP
+  for (i64 i = begin; i < end; ++i) copy[i] = from_acc<T>(p[i]);
 }
 
 }  // namespace detail
 
 template <class T> void launch(Context<Cpu>& ctx, const RangeNorms<T>& a) {
+  using A = acc_t<T>;
   const auto blocks = detail::range_blocks(a.ranges, RangeNorms<T>::block);
   parallel_ranges(ctx, static_cast<i64>(blocks.size()), 4, [&](i64 first, i64 last) {
     for (i64 i = first; i < last; ++i) {
       const auto& b = blocks[static_cast<size_t>(i)];
-      const T* const g = a.g ? a.g + b.begin : nullptr;
-      const T* const p = a.p ? a.p + b.begin : nullptr;
-      const T scale = detail::clip_scale(a.clip_norm, a.clip, b.range);
-      const T decay = g ? a.ranges[static_cast<size_t>(b.range)].decay : T(1);
+      const A* const g = a.g ? a.g + b.begin : nullptr;
+      const A* const p = a.p ? a.p + b.begin : nullptr;
+      const A scale = detail::clip_scale(a.clip_norm, a.clip, b.range);
+      const A decay = g ? a.ranges[static_cast<size_t>(b.range)].decay : A(1);
       if (g && p) {
-        a.partial[i] = sum_over<T>(b.end - b.begin, [=](i64 k) {
-          const T d = scale * g[k] + decay * p[k];
+        a.partial[i] = sum_over<A>(b.end - b.begin, [=](i64 k) {
+          const A d = scale * g[k] + decay * p[k];
           return d * d;
         });
       } else {
-        const T* const x = g ? g : p;
+        const A* const x = g ? g : p;
         a.partial[i] = dot(x, x, b.end - b.begin);
       }
     }
@@ -69,54 +56,60 @@ template <class T> void launch(Context<Cpu>& ctx, const RangeNorms<T>& a) {
 }
 
 template <class T> void launch(Context<Cpu>& ctx, const AdamW<T>& a) {
+  using A = acc_t<T>;
   detail::for_each_block(ctx, a.ranges, [&](const detail::RangeBlock& b) {
     const auto& range = a.ranges[static_cast<size_t>(b.range)];
-    const T scale = detail::clip_scale(a.clip_norm, a.clip, b.range);
-    const T keep = 1 - range.lr * range.decay, step = range.lr / range.correction1;
-    const T root = std::sqrt(range.correction2), beta1 = a.beta1, beta2 = a.beta2, eps = a.eps;
-    T *const p = a.p, *const m = a.m, *const v = a.v;
-    const T* const grad = a.g;
+    const A scale = detail::clip_scale(a.clip_norm, a.clip, b.range);
+    const A keep = 1 - range.lr * range.decay, step = range.lr / range.correction1;
+    const A root = std::sqrt(range.correction2), beta1 = a.beta1, beta2 = a.beta2, eps = a.eps;
+    A *const p = a.p, *const m = a.m, *const v = a.v;
+    const A* const grad = a.g;
     DINO_IVDEP
     for (i64 i = b.begin; i < b.end; ++i) {
-      const T g = scale * grad[i];
+      const A g = scale * grad[i];
       m[i] = beta1 * m[i] + (1 - beta1) * g;
       v[i] = beta2 * v[i] + (1 - beta2) * g * g;
       p[i] = keep * p[i] - step * m[i] / (std::sqrt(v[i]) / root + eps);
     }
+    detail::round_masters(a.copy, a.p, b.begin, b.end);
   });
 }
 
 template <class T> void launch(Context<Cpu>& ctx, const Sgd<T>& a) {
+  using A = acc_t<T>;
   detail::for_each_block(ctx, a.ranges, [&](const detail::RangeBlock& b) {
     const auto& range = a.ranges[static_cast<size_t>(b.range)];
-    const T scale = detail::clip_scale(a.clip_norm, a.clip, b.range);
+    const A scale = detail::clip_scale(a.clip_norm, a.clip, b.range);
     DINO_IVDEP
     for (i64 i = b.begin; i < b.end; ++i) {
       a.buffer[i] = a.momentum * a.buffer[i] + (scale * a.g[i] + range.decay * a.p[i]);
       a.p[i] -= range.lr * a.buffer[i];
     }
+    detail::round_masters(a.copy, a.p, b.begin, b.end);
   });
 }
 
 template <class T> void launch(Context<Cpu>& ctx, const Lars<T>& a) {
+  using A = acc_t<T>;
   detail::for_each_block(ctx, a.ranges, [&](const detail::RangeBlock& b) {
     const auto& range = a.ranges[static_cast<size_t>(b.range)];
-    const T scale = detail::clip_scale(a.clip_norm, a.clip, b.range);
-    const T p_norm = a.p_norm[b.range], d_norm = a.d_norm[b.range];
-    const T trust = range.adapt && p_norm > 0 && d_norm > 0 ? a.eta * p_norm / d_norm : T(1);
+    const A scale = detail::clip_scale(a.clip_norm, a.clip, b.range);
+    const A trust = detail::trust_ratio(range.adapt, a.eta, a.p_norm[b.range], a.d_norm[b.range]);
     DINO_IVDEP
     for (i64 i = b.begin; i < b.end; ++i) {
       a.buffer[i] = a.momentum * a.buffer[i] + trust * (scale * a.g[i] + range.decay * a.p[i]);
       a.p[i] -= range.lr * a.buffer[i];
     }
+    detail::round_masters(a.copy, a.p, b.begin, b.end);
   });
 }
 
 template <class T> void launch(Context<Cpu>& ctx, const Ema<T>& a) {
-  const T momentum = a.momentum, rest = 1 - a.momentum;
+  const acc_t<T> momentum = a.momentum, rest = 1 - a.momentum;
   parallel_ranges(ctx, a.n, 1 << 15, [&](i64 begin, i64 end) {
     DINO_IVDEP
     for (i64 i = begin; i < end; ++i) a.average[i] = momentum * a.average[i] + rest * a.p[i];
+    detail::round_masters(a.copy, a.average, begin, end);
   });
 }
 
