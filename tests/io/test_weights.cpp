@@ -83,6 +83,41 @@ TEST_CASE("weights: another number type is converted", "[io]") {
   CHECK(to_vector(target.params.values()) == to_vector(source.params.values()));
 }
 
+TEST_CASE("weights: files of 16-bit models hold the masters in float", "[io]") {
+  HostContext ctx(1);
+  ParamStore<bf16, Host> source(ctx), target(ctx);
+  ParamStore<float, Host> single(ctx);
+  const auto build = [](auto& store, u64 seed) {
+    store.add("w", {3, 5}, normal_init(1));
+    store.add("v", {4}, normal_init(1));
+    store.finalize(seed);
+  };
+  build(source, 1);
+  build(target, 2);
+  build(single, 3);
+  const auto state_of = [](const auto& store) {
+    StateDict state;
+    for (const auto& view : parameter_views(store))
+      state.add(view.name, {view.dtype, view.shape, {view.bytes.begin(), view.bytes.end()}});
+    return state;
+  };
+  const auto rounded = [](float x) { return to_bf16(x).bits; };
+  auto state = state_of(source);
+  CHECK(state.at("w").dtype == DType::F32);
+  load_parameters(target, state, "", "a.safetensors");
+  CHECK(to_vector(target.masters()) == to_vector(source.masters()));
+  CHECK(to_vector(target.value(1))[3].bits == rounded(target.master(1)[3]));
+  load_parameters(single, state, "", "a.safetensors");
+  CHECK(to_vector(single.values()) == to_vector(source.masters()));
+  single.assign(1, std::vector<float>{0.1f, 0.2f, 0.3f, 0.4f});
+  load_parameters(target, state_of(single), "", "a.safetensors");
+  CHECK(target.master(1)[3] == 0.4f);
+  CHECK(target.value(1)[3].bits == rounded(0.4f));
+  state.tensors["v"] = tensor_data({4}, std::vector<bf16>(4, to_bf16(0.7f)));
+  load_parameters(target, state, "", "a.safetensors");
+  CHECK(target.master(1)[0] == to_float(to_bf16(0.7f)));
+}
+
 TEST_CASE("weights: all wrong names and shapes are listed at once and nothing is changed", "[io]") {
   Model model;
   auto state = state_of(model);

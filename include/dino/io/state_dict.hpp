@@ -6,6 +6,7 @@
 #include <concepts>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <ranges>
 #include <span>
 #include <string>
@@ -112,12 +113,13 @@ struct TensorData {
   }
 };
 
-/// A tensor to be written, in somebody else's memory.
+/// A tensor to be written, in memory of somebody else, or of its own: then copies of the view share it.
 struct TensorView {
   std::string name;
   DType dtype = DType::F32;
   Shape shape;
   std::span<const u8> bytes;
+  std::shared_ptr<const void> owner{};  // what the bytes live and die with; null: somebody else's
 };
 
 namespace detail {
@@ -139,7 +141,7 @@ template <detail::StorableRange R> TensorData tensor_data(const Shape& shape, co
 
 /// The values themselves under a name, not copied: they must outlive the view.
 template <detail::StorableRange R> TensorView tensor_view(std::string name, const Shape& shape, const R& values) {
-  return {std::move(name), dtype_of<std::ranges::range_value_t<R>>, shape, detail::bytes_of(shape, values)};
+  return {std::move(name), dtype_of<std::ranges::range_value_t<R>>, shape, detail::bytes_of(shape, values), {}};
 }
 
 using Metadata = std::map<std::string, std::string, std::less<>>;
@@ -172,7 +174,9 @@ struct StateDict {
   std::vector<TensorView> views() const {
     std::vector<TensorView> result;
     result.reserve(tensors.size());
-    for (const auto& [name, tensor] : tensors) result.push_back({name, tensor.dtype, tensor.shape, tensor.bytes});
+    for (const auto& [name, tensor] : tensors) {
+      result.push_back({name, tensor.dtype, tensor.shape, tensor.bytes, {}});
+    }
     return result;
   }
 };

@@ -19,17 +19,44 @@ struct BackboneInfo {
   i64 step = 0;
 };
 
-/// Views of all parameters whose name starts with `prefix`, named `rename` + the rest. The store must outlive them.
-template <class T> std::vector<TensorView> parameter_views(const ParamStore<T, HostDevice>& store,
-                                                           const std::string& prefix = "",
-                                                           const std::string& rename = "") {
+namespace detail {
+
+/// The elements of a contiguous tensor for writing: where they lie when that is the host, else a copy.
+template <class T> struct HostElements {
+  const T* data;
+  std::shared_ptr<const void> owner;  // of the copy
+
+  template <class D> explicit HostElements(const Tensor<T, D>& x) {
+    require(x.defined() && x.is_contiguous(), "weights: {} cannot be shown as it lies in memory", x);
+    if constexpr (std::is_same_v<D, HostDevice>) {
+      data = x.data();
+    } else {
+      const auto copy = std::make_shared<const std::vector<T>>(to_vector(x));
+      data = copy->data();
+      owner = copy;
+    }
+  }
+  TensorView view(std::string name, const Shape& shape, i64 offset = 0) const {
+    auto view =
+        tensor_view(std::move(name), shape, std::span<const T>(data + offset, static_cast<size_t>(shape.numel())));
+    view.owner = owner;
+    return view;
+  }
+};
+
+}  // namespace detail
+
+/// Views of all parameters whose name starts with `prefix`, named `rename` + the rest: of the masters, so that a file
+/// holds all that training knows. On the host nothing is copied, and the store must outlive the views; elsewhere they
+/// own what they show.
+template <class T, class D> std::vector<TensorView> parameter_views(const ParamStore<T, D>& store,
+                                                                    const std::string& prefix = "",
+                                                                    const std::string& rename = "") {
   std::vector<TensorView> views;
-  for (size_t i = 0; i < store.segments().size(); ++i) {
-    const auto& segment = store.segments()[i];
+  const detail::HostElements<acc_t<T>> elements(store.masters());
+  for (const auto& segment : store.segments()) {
     if (!segment.name.starts_with(prefix)) continue;
-    const auto value = store.value(static_cast<i64>(i));
-    views.push_back(tensor_view(rename + segment.name.substr(prefix.size()), segment.shape,
-                                std::span<const T>(value.data(), static_cast<size_t>(value.numel()))));
+    views.push_back(elements.view(rename + segment.name.substr(prefix.size()), segment.shape, segment.offset));
   }
   return views;
 }
@@ -71,15 +98,16 @@ template <class T, class D> void check_parameters(const ParamStore<T, D>& store,
 
 }  // namespace detail
 
-/// Sets every parameter of the store from tensors named prefix + its name. Everything is checked first: on an error
-/// (ErrorKind::weights, all names and shapes at once) nothing has changed. strict: no other tensors under the prefix.
+/// Sets every parameter of the store, master and value, from tensors named prefix + its name. All is checked first: on
+/// an error (ErrorKind::weights, all names and shapes at once) nothing has changed. strict: no other tensors under the
+/// prefix.
 template <class T, class D> void load_parameters(ParamStore<T, D>& store, const StateDict& file,
                                                  const std::string& prefix, const std::string& where,
                                                  bool strict = true) {
   detail::check_parameters(store, file, prefix, strict, where);
   for (size_t i = 0; i < store.segments().size(); ++i) {
-    const auto values = file.at(prefix + store.segments()[i].name).template to<T>();
-    copy_from_host(store.value(static_cast<i64>(i)), std::span<const T>(values));
+    const auto values = file.at(prefix + store.segments()[i].name).template to<acc_t<T>>();
+    store.assign(static_cast<i64>(i), values);
   }
 }
 
@@ -98,8 +126,8 @@ inline std::string model_text(const BackboneInfo& info) {
 }
 
 /// Writes the backbone part of a model ("backbone.*") under the names of torch hub and timm.
-template <class T> void export_backbone(const std::filesystem::path& path, const ParamStore<T, HostDevice>& store,
-                                        const BackboneInfo& info, const std::string& prefix = "backbone.") {
+template <class T, class D> void export_backbone(const std::filesystem::path& path, const ParamStore<T, D>& store,
+                                                 const BackboneInfo& info, const std::string& prefix = "backbone.") {
   write_safetensors(path, parameter_views(store, prefix),
                     {{"dino.version", DINO_VERSION}, {"dino.kind", "weights"}, {"dino.model", model_text(info)}});
 }

@@ -6,29 +6,28 @@
 
 namespace dino::inline DINO_ABI {
 
-/// The tensors of a trainer under their names: student.*, teacher.*, optim.<moment>.*, optim.steps, loss.center. They
-/// are views of the trainer's memory; steps is the memory for the counts, and must live as long as the views.
-template <class T> std::vector<TensorView> trainer_views(DinoTrainer<T, HostDevice>& trainer, std::vector<i64>& steps) {
-  using A = acc_t<T>;
+/// The tensors of a trainer under their names: student.*, teacher.*, optim.<moment>.*, optim.steps, loss.center, all
+/// real ones in acc_t<T>. They are views of the trainer's memory where that is the host, else of copies that they own;
+/// steps is the memory for the counts, and must live as long as the views.
+template <class T, class D> std::vector<TensorView> trainer_views(DinoTrainer<T, D>& trainer, std::vector<i64>& steps) {
+  using Elements = detail::HostElements<acc_t<T>>;
   auto views = parameter_views(trainer.student_params(), "", "student.");
   const auto append = [&](std::vector<TensorView> more) { views.insert(views.end(), more.begin(), more.end()); };
   append(parameter_views(trainer.teacher_params(), "", "teacher."));
-  steps.clear();
-  for (const auto& segment : trainer.student_params().segments()) {
-    steps.push_back(segment.steps);
-    for (const auto& [name, flat] : trainer.optimizer().state()) {
-      const std::span<const A> values(flat.data() + segment.offset, static_cast<size_t>(segment.shape.numel()));
-      views.push_back(tensor_view(str("optim.{}.{}", name, segment.name), segment.shape, values));
+  for (const auto& [name, flat] : trainer.optimizer().state()) {
+    const Elements elements(flat);
+    for (const auto& segment : trainer.student_params().segments()) {
+      views.push_back(elements.view(str("optim.{}.{}", name, segment.name), segment.shape, segment.offset));
     }
   }
+  steps.clear();
+  for (const auto& segment : trainer.student_params().segments()) steps.push_back(segment.steps);
   views.push_back(tensor_view("optim.steps", {static_cast<i64>(steps.size())}, steps));
   const auto& center = trainer.objective().center();
-  views.push_back(tensor_view("loss.center", center.shape(),
-                              std::span<const A>(center.data(), static_cast<size_t>(center.numel()))));
+  views.push_back(Elements(center).view("loss.center", center.shape()));
   const auto buffers = [&](const char* prefix, const auto& store) {
     for (const auto& buffer : store.buffers()) {
-      const std::span<const A> values(buffer.tensor.data(), static_cast<size_t>(buffer.tensor.numel()));
-      views.push_back(tensor_view(prefix + buffer.name, buffer.tensor.shape(), values));
+      views.push_back(Elements(buffer.tensor).view(prefix + buffer.name, buffer.tensor.shape()));
     }
   };
   buffers("student.", trainer.student_params());
@@ -53,16 +52,16 @@ template <class A> std::vector<A> checked_values(const StateDict& state, const s
 
 /// Puts a trainer into the state of a checkpoint after `step` updates. Everything is read and checked before the first
 /// change.
-template <class T>
-void load_trainer(DinoTrainer<T, HostDevice>& trainer, const StateDict& state, i64 step, const std::string& where) {
+template <class T, class D>
+void load_trainer(DinoTrainer<T, D>& trainer, const StateDict& state, i64 step, const std::string& where) {
   using A = acc_t<T>;
   auto &student = trainer.student_params(), &teacher = trainer.teacher_params();
   detail::check_parameters(student, state, "student.", false, where);
   detail::check_parameters(teacher, state, "teacher.", false, where);
-  std::vector<std::pair<HostTensor<A>, std::vector<A>>> todo;
+  std::vector<std::pair<Tensor<A, D>, std::vector<A>>> todo;
   for (const auto& segment : student.segments()) {
     for (const auto& [name, flat] : trainer.optimizer().state()) {
-      todo.push_back({HostTensor<A>(flat.storage(), flat.data() + segment.offset, segment.shape),
+      todo.push_back({Tensor<A, D>(flat.storage(), flat.data() + segment.offset, segment.shape),
                       detail::checked_values<A>(state, str("optim.{}.{}", name, segment.name), segment.shape, where)});
     }
   }
