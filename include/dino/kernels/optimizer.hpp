@@ -139,3 +139,6 @@ template <class A> DINO_SHARED_CODE A trust_ratio(bool adapt, A eta, A p_norm, A
 #if !(DINO_SPLIT && defined(__CUDACC__))  // split build: files for nvcc hold kernels only
 #  include <dino/kernels/cpu/optimizer.hpp>
 #endif
+#if DINO_CUDA == 2 || (DINO_CUDA == 1 && defined(__CUDACC__) && !DINO_SPLIT)  // CUDA on host; one-file build
+#  include <dino/kernels/cuda/optimizer.cuh>
+#endif
