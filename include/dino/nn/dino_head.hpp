@@ -54,8 +54,8 @@ template <class T, class D> struct DinoHead {
       s.store().segments()[static_cast<size_t>(s.store().find(weight_g.segment().name))].frozen = true;
   }
 
-  /// Features (R,C) to logits (R,K).
-  template <class X> X operator()(const X& features) const {
+  /// Features (R,C) to logits (R,K), these in acc_t<T>.
+  template <class X> auto operator()(const X& features) const {
     X x = features;
     for (const auto& stage : hidden) {
       x = stage.linear(x);  // (R,F)

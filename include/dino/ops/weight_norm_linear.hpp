@@ -3,6 +3,7 @@
 
 #include <dino/kernels/normalize.hpp>
 #include <dino/ops/linear.hpp>
+#include <dino/tensor/copy.hpp>
 
 namespace dino::inline DINO_ABI {
 
@@ -15,7 +16,7 @@ template <class T, class D> struct WeightNormLinear {
     Tensor<acc_t<T>, D> factor, inverse;
   };
 
-  static Tensor<T, D> forward(const Attr&, const Tensor<T, D>& x, const Tensor<T, D>& v, const Tensor<T, D>& g,
+  static Tensor<acc_t<T>, D> forward(const Attr&, const Tensor<T, D>& x, const Tensor<T, D>& v, const Tensor<T, D>& g,
                               Saved* keep) {
     require(v.shape().rank() == 2 && v.cols() == x.cols() && g.numel() == v.rows(),
             "weight_norm_linear: x is {}, v is {}, g is {}", x, v, g);
@@ -30,31 +31,31 @@ template <class T, class D> struct WeightNormLinear {
                                              .g = g.data(),
                                              .rows = outputs,
                                              .cols = v.cols()});
-    Tensor<T, D> y(ctx, {x.rows(), outputs});
-    detail::linear_into(y, x, v,
-                        Tensor<T, D>());  // the factor is applied to the product: no normalised weight in memory
-    launch(ctx, kernels::ScaleColumns<T>{
+    Tensor<acc_t<T>, D> y(ctx, {x.rows(), outputs});
+    // The factor is applied to the product: no normalised weight in memory.
+    detail::linear_into(y, x, v, Tensor<T, D>());
+    launch(ctx, kernels::ScaleColumns<acc_t<T>>{
                     .y = y.data(), .x = y.data(), .factor = factor.data(), .rows = y.rows(), .cols = outputs});
     if (keep) *keep = {x, v, g, factor, inverse};
     return y;
   }
 
-  static void backward(Context<D>& ctx, Saved& s, const Tensor<T, D>& dy, Grad<T, D> dx, Grad<acc_t<T>, D> dv,
+  static void backward(Context<D>& ctx, Saved& s, const Tensor<acc_t<T>, D>& dy, Grad<T, D> dx, Grad<acc_t<T>, D> dv,
                        Grad<acc_t<T>, D> dg) {
     const i64 outputs = s.v.rows(), cols = s.v.cols();
     if (dx.wanted()) {
-      const Tensor<T, D> scaled(ctx, dy.shape());
+      const Tensor<acc_t<T>, D> scaled(ctx, dy.shape());
       launch(ctx,
-             kernels::ScaleColumns<T>{
+             kernels::ScaleColumns<acc_t<T>>{
                  .y = scaled.data(), .x = dy.data(), .factor = s.factor.data(), .rows = dy.rows(), .cols = outputs});
-      detail::linear_dx(dx.open(), scaled, s.v);
+      detail::linear_dx(dx.open(), operand(scaled), s.v);
     }
     if (!dv.wanted() && !dg.wanted()) return;
     const auto into = dv.open();
     Tensor<acc_t<T>, D> own;  // dw is built where dv will be, unless something stands there already
     if (!into || into.add) own = {ctx, {outputs, cols}};
     acc_t<T>* const dw = own.defined() ? own.data() : into.ptr;
-    detail::linear_dw(Target<acc_t<T>>{dw, false}, dy, s.x);
+    detail::linear_dw(Target<acc_t<T>>{dw, false}, operand(dy), s.x);
     launch(ctx, kernels::WeightNormBackward<T>{.dv = into,
                                                .dg = dg.open(),
                                                .dw = dw,
@@ -64,12 +65,23 @@ template <class T, class D> struct WeightNormLinear {
                                                .rows = outputs,
                                                .cols = cols});
   }
+
+ private:
+  /// A gradient as a product of T takes it.
+  static Tensor<T, D> operand(const Tensor<acc_t<T>, D>& x) {
+    if constexpr (std::is_same_v<T, acc_t<T>>) {
+      return x;
+    } else {
+      return cast<T>(x);
+    }
+  }
 };
 
 }  // namespace ops
 
 /// y = x W^T with W_k = g_k v_k / ||v_k||, without eps and without bias.
-/// x: (R,C).  v: (K,C).  g: (K) or (K,1).  Returns (R,K).
+/// x: (R,C).  v: (K,C).  g: (K) or (K,1).  Returns (R,K) in acc_t<T>: a 16-bit logit over a temperature of 0.04 would be
+/// 5 % off.
 /// dg_k = <dW_k, v_k>/||v_k||,  dv_k = g_k/||v_k|| (dW_k - dg_k v_k/||v_k||),  dx = dy W. Keeps x, v, g and two numbers
 /// per output. Source: torch.nn.utils.weight_norm with dim 0; vision_transformer.py, DINOHead.
 template <class X> auto weight_norm_linear(const X& x, const auto& v, const auto& g) {

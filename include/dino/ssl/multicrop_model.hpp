@@ -16,7 +16,7 @@ template <class T, class D> struct MultiCropModel {
   MultiCropModel(const Scope<T, D>& s, const VitConfig& vit, const DinoHeadConfig& head_config)
       : backbone(s / "backbone", vit), head(s / "head", vit.dim, head_config) {}
 
-  template <class X> X operator()(const std::vector<X>& groups) const { return head(backbone(groups)); }
+  template <class X> auto operator()(const std::vector<X>& groups) const { return head(backbone(groups)); }
 };
 
 }  // namespace dino::inline DINO_ABI

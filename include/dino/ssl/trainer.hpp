@@ -48,7 +48,7 @@ template <class T, class D> class DinoTrainer {
   const MultiCropModel<T, D>& teacher() const { return teacher_; }
   ParamStore<T, D>& student_params() { return student_params_; }
   ParamStore<T, D>& teacher_params() { return teacher_params_; }
-  DinoObjective<T, D>& objective() { return objective_; }
+  DinoObjective<acc_t<T>, D>& objective() { return objective_; }
   Optimizer<T, D>& optimizer() { return optimizer_; }
   i64 steps_done() const { return step_; }
   void set_steps_done(i64 step) { step_ = step; }  // for resuming
@@ -143,7 +143,7 @@ template <class T, class D> class DinoTrainer {
     for (size_t g = 0; g < groups_.size(); ++g) crops.push_back(upload(batch, g, first, count));
     const auto features = teacher_.backbone(crops[0]);  // (2B,C)
     const auto target = teacher_.head(features);        // (2B,K)
-    DinoLossMonitors<T, D> measured;
+    DinoLossMonitors<acc_t<T>, D> measured;
     const double share = static_cast<double>(count) / static_cast<double>(batch.images);
     Tape<D> tape(ctx(), RngKey(config_.seed, mix(stream_of("drop_path"), static_cast<u64>(step_))),
                  {count, batch.images, first});
@@ -225,7 +225,7 @@ template <class T, class D> class DinoTrainer {
   std::vector<CropGroup> groups_;
   ParamStore<T, D> student_params_, teacher_params_;
   MultiCropModel<T, D> student_, teacher_;
-  DinoObjective<T, D> objective_;
+  DinoObjective<acc_t<T>, D> objective_;  // of logits, which are never rounded to T
   Optimizer<T, D> optimizer_;
   i64 step_ = 0;
 };
