@@ -13,6 +13,7 @@
 
 #include <cuda_runtime_api.h>  // the C interface: g++ compiles this file as well as nvcc does
 
+#include <cstring>
 #include <type_traits>
 
 namespace dino::inline DINO_ABI {
@@ -46,6 +47,50 @@ struct DeviceSlabs {
   static void unpoison(void*, size_t) {}
 };
 
+/// Two page-locked buffers through which host values travel: the host fills one while the device reads the other, and
+/// the caller's memory is free as soon as it has been copied.
+class Staging {
+ public:
+  static constexpr size_t bytes = size_t{4} << 20;
+
+  Staging() = default;
+  Staging(const Staging&) = delete;
+  Staging& operator=(const Staging&) = delete;
+  ~Staging() {
+    for (auto& half : halves_) {
+      if (half.data && cudaFreeHost(half.data) != cudaSuccess) log_warning("cudaFreeHost failed");
+      if (half.sent && cudaEventDestroy(half.sent) != cudaSuccess) log_warning("cudaEventDestroy failed");
+    }
+  }
+
+  /// Queues the copy of n bytes to the device; waits only for a half that is still on its way.
+  void send(void* to, const void* from, size_t n, cudaStream_t stream) {
+    for (size_t done = 0; done < n; done += bytes) {
+      auto& half = halves_[next_];
+      next_ = 1 - next_;
+      if (!half.data) {
+        check_cuda(cudaHostAlloc(&half.data, bytes, cudaHostAllocDefault), "page-locked memory for copies");
+        check_cuda(cudaEventCreateWithFlags(&half.sent, cudaEventDisableTiming), "cudaEventCreate");
+      } else {
+        check_cuda(cudaEventSynchronize(half.sent), "copy to the device");
+      }
+      const size_t part = n - done < bytes ? n - done : bytes;
+      std::memcpy(half.data, static_cast<const std::byte*>(from) + done, part);
+      check_cuda(cudaMemcpyAsync(static_cast<std::byte*>(to) + done, half.data, part, cudaMemcpyHostToDevice, stream),
+                 "copy to the device");
+      check_cuda(cudaEventRecord(half.sent, stream), "cudaEventRecord");
+    }
+  }
+
+ private:
+  struct Half {
+    void* data = nullptr;
+    cudaEvent_t sent = nullptr;
+  };
+  Half halves_[2];
+  size_t next_ = 0;
+};
+
 }  // namespace detail
 
 /// Device memory, ordered by the stream of its context: a freed block is given out at once, since whatever used it runs
@@ -77,10 +122,7 @@ template <> class Context<Cuda> {
   int capability() const { return 10 * major_ + minor_; }
 
   /// Copies from the host, in order with the kernels; `from` may change as soon as this returns.
-  void upload(void* to, const void* from, size_t bytes) {
-    if (bytes == 0) return;
-    detail::check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_), "copy to the device");
-  }
+  void upload(void* to, const void* from, size_t bytes) { staging_.send(to, from, bytes, stream_); }
   /// Copies to the host and waits for it.
   void download(void* to, const void* from, size_t bytes) {
     if (bytes == 0) return;
@@ -126,6 +168,7 @@ template <> class Context<Cuda> {
 
   cudaStream_t stream_ = nullptr;
   int major_ = 0, minor_ = 0;
+  detail::Staging staging_;
   Pool<Cuda> pool_;
   std::shared_ptr<void> library_;  // goes before the pool that its workspace is from
 };

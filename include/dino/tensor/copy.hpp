@@ -1,6 +1,9 @@
 // Copies between memory layouts and between devices: with dist/, the only place above the kernels that names a device.
 #pragma once
 
+#if DINO_CUDA
+#  include <dino/device/cuda_context.hpp>
+#endif
 #include <dino/kernels/map.hpp>
 #include <dino/tensor/tensor.hpp>
 
@@ -45,10 +48,26 @@ template <class T> std::vector<T> to_vector(const HostTensor<T>& x) {
   return std::vector<T>(c.data(), c.data() + c.numel());
 }
 
+#if DINO_CUDA
+template <class T> void copy_from_host(const Tensor<T, Cuda>& to, std::span<const T> from) {
+  require(to.is_contiguous() && static_cast<i64>(from.size()) == to.numel(), "copy: {} values into {}", from.size(),
+          to);
+  to.ctx().upload(to.data(), from.data(), from.size_bytes());
+}
+
+/// Waits for the device.
+template <class T> std::vector<T> to_vector(const Tensor<T, Cuda>& x) {
+  const auto c = contiguous(x);
+  std::vector<T> out(static_cast<size_t>(c.numel()));
+  x.ctx().download(out.data(), c.data(), out.size() * sizeof(T));
+  return out;
+}
+#endif
+
 /// The value of a tensor with one element. Waits for the device.
-template <class T> T item(const HostTensor<T>& x) {
+template <class T, class D> T item(const Tensor<T, D>& x) {
   require(x.numel() == 1, "item: {} has more than one element", x);
-  return x.data()[0];
+  return to_vector(x).front();
 }
 
 }  // namespace dino::inline DINO_ABI
