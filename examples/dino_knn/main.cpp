@@ -4,6 +4,7 @@
 #include "../common/program.hpp"
 #include "../common/settings.hpp"
 
+#include <dino/device/choose.hpp>
 #include <dino/eval/backbone.hpp>
 #include <dino/eval/knn.hpp>
 #include <dino/io/progress.hpp>
@@ -15,33 +16,66 @@ namespace {
 using dino::i64;
 using dino::str;
 
-/// The network that makes features, or none: then the pixels are the features.
+using Progress = std::function<void(i64)>;
+
+/// What makes features: a network on some device, or the pixels themselves.
 struct FeatureSource {
-  std::optional<dino::Backbone<float, dino::HostDevice>> backbone;
+  std::function<dino::FeatureSet(const dino::AnyDataset&, i64 batch, const Progress&)> extract;
   dino::EvalTransform transform;
   std::string name;
 };
 
-FeatureSource open_source(dino::HostContext& ctx, const dino::KnnConfig& c) {
+template <class T, class D> FeatureSource network_source(dino::HostContext& host, std::shared_ptr<dino::Context<D>> ctx,
+                                                         dino::Backbone<T, D> net, const dino::KnnConfig& c,
+                                                         const std::string& name) {
+  auto transform = net.transform();
+  if (c.model.image_size > 0) transform.size = c.model.image_size;
+  const auto shared = std::make_shared<dino::Backbone<T, D>>(std::move(net));
+  return {[&host, ctx, shared, transform](const dino::AnyDataset& set, i64 batch, const Progress& show) {
+            return dino::extract_features<T>(*ctx, host, *shared, set, transform, batch, show);
+          },
+          transform, name};
+}
+
+template <class T, class D>
+FeatureSource open_source(dino::HostContext& host, std::shared_ptr<dino::Context<D>> ctx, const dino::KnnConfig& c) {
   if (!c.weights.empty()) {
-    auto net = dino::load_backbone<float>(ctx, c.weights, c.checkpoint_key);
+    auto net = dino::load_backbone<T>(*ctx, c.weights, c.checkpoint_key);
     const auto& stored = net.info().name;
     dino::require(!c.model.backbone_is_set || c.model.name == stored, dino::ErrorKind::weights,
                   "{}: these are weights of {}, --backbone says {}. Leave --backbone out", c.weights, stored,
                   c.model.name);
-    auto transform = net.transform();
-    if (c.model.image_size > 0) transform.size = c.model.image_size;
-    auto name = c.weights;
-    return {std::move(net), transform, name};
+    return network_source(host, ctx, std::move(net), c, c.weights);
   }
   auto info = programs::backbone_info(c.model);
   if (info.vit.image_size == 0) info.vit.image_size = c.baseline == "pixels" ? 32 : 224;
   const dino::EvalTransform transform{.size = info.vit.image_size, .mean = info.mean, .deviation = info.deviation};
-  if (c.baseline == "pixels") return {std::nullopt, transform, "raw pixels"};
+  if (c.baseline == "pixels") {
+    return {[&host, transform](const dino::AnyDataset& set, i64, const Progress&) {
+              return dino::pixel_features(host, set, transform);
+            },
+            transform, "raw pixels"};
+  }
   dino::require(c.baseline == "untrained", dino::ErrorKind::usage,
                 "nothing to evaluate: give --weights RUN_DIR|FILE.safetensors, or --baseline pixels|untrained");
-  return {dino::Backbone<float, dino::HostDevice>(ctx, info, static_cast<dino::u64>(c.common.seed)), transform,
-          "untrained " + info.name};
+  dino::Backbone<T, D> net(*ctx, info, static_cast<dino::u64>(c.common.seed));
+  return network_source(host, ctx, std::move(net), c, "untrained " + info.name);
+}
+
+/// On the device that was asked for; precision auto is bf16 on CUDA and fp32 on the CPU.
+FeatureSource open_source(dino::HostContext& host, [[maybe_unused]] const dino::DeviceChoice& device,
+                          const dino::KnnConfig& c) {
+#if DINO_CUDA
+  if (device.cuda) {
+    const auto ctx = std::make_shared<dino::Context<dino::Cuda>>(device.index);
+    if (c.common.precision == "fp32") return open_source<float>(host, ctx, c);
+    return open_source<dino::bf16>(host, ctx, c);
+  }
+#endif
+  dino::require(c.common.precision != "bf16", dino::ErrorKind::usage,
+                "precision = bf16 needs --device cuda; the CPU computes in fp32");
+  const std::shared_ptr<dino::HostContext> borrowed(&host, [](dino::HostContext*) {});
+  return open_source<float>(host, borrowed, c);
 }
 
 struct BankAndQueries {
@@ -88,9 +122,7 @@ dino::FeatureSet features(dino::HostContext& ctx, const FeatureSource& source, c
       std::cerr << '\r' << what << "  " << dino::format_count(done) << " of " << dino::format_count(set.size())
                 << std::flush;
   };
-  auto out = source.backbone
-                 ? dino::extract_features<float>(ctx, ctx, *source.backbone, set, source.transform, batch, show)
-                 : dino::pixel_features(ctx, set, source.transform);
+  auto out = source.extract(set, batch, show);
   if (terminal) std::cerr << '\n';
   for (const auto& reason : out.skipped) std::cerr << "  ! bad image: " << reason << "; skipped\n";
   dino::require(out.size() > 0, dino::ErrorKind::data, "{}: no image could be read", set.title());
@@ -125,11 +157,12 @@ void print_scores(const dino::KnnConfig& c, const FeatureSource& source, const d
 
 int evaluate(const dino::KnnConfig& c) {
   dino::HostContext ctx(c.common.threads);
-  const auto source = open_source(ctx, c);
+  const auto device = dino::choose_device(c.common.device);
+  const auto source = open_source(ctx, device, c);
   const auto sets = open_sets(c, source.transform.size);
   if (!c.common.quiet) {
-    std::cerr << programs::banner() << "\nbank    " << sets.bank.describe() << "\nqueries " << sets.queries.describe()
-              << '\n';
+    std::cerr << programs::banner() << "\ndevice  " << device.why << "\nbank    " << sets.bank.describe()
+              << "\nqueries " << sets.queries.describe() << '\n';
     for (const auto& note : sets.notes) std::cerr << "        " << note << '\n';
   }
   const auto bank = features(ctx, source, sets.bank, c.batch_size, c.common.quiet, "bank   ");

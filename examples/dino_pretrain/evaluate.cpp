@@ -27,9 +27,7 @@ std::vector<dino::KnnScore> Pretrain::knn(const std::function<dino::FeatureSet(c
 }
 
 std::vector<dino::KnnScore> Pretrain::teacher_knn() {
-  return knn([&](const dino::AnyDataset& set) {
-    return dino::extract_features<float>(ctx_, ctx_, trainer_->teacher().backbone, set, transform());
-  });
+  return knn([&](const dino::AnyDataset& set) { return trainer_->teacher_features(ctx_, set, transform()); });
 }
 
 void Pretrain::measure_baselines() {

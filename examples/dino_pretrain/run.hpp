@@ -2,6 +2,7 @@
 #pragma once
 
 #include "plan.hpp"
+#include "training.hpp"
 
 #include <dino/data/loader.hpp>
 #include <dino/data/multicrop.hpp>
@@ -13,12 +14,9 @@
 #include <dino/io/run_dir.hpp>
 #include <dino/io/weights.hpp>
 #include <dino/ssl/health.hpp>
-#include <dino/ssl/trainer.hpp>
 
 #include <functional>
 #include <optional>
-
-extern template class dino::DinoTrainer<float, dino::HostDevice>;  // trainer.cpp
 
 namespace programs {
 
@@ -38,6 +36,7 @@ class Pretrain {
   std::optional<dino::LoadedCheckpoint> restore();
   dino::Record facts() const;
   i64 ctx_threads() const { return const_cast<dino::HostContext&>(ctx_).threads().threads(); }
+  std::string device_name() const { return device_.cuda ? str("cuda:{}", device_.index) : "cpu"; }
   void print_header();
   void start_progress();
 
@@ -86,12 +85,13 @@ class Pretrain {
 
   const dino::Options& options_;
   dino::PretrainConfig config_;
+  dino::DeviceChoice device_;  // before the folder: a device that is missing leaves nothing behind
   Sets sets_;
   dino::MultiCrop crops_;
   dino::RunDir folder_;
   dino::HostContext ctx_;
   dino::CheckpointFolder checkpoints_;
-  std::optional<dino::DinoTrainer<float, dino::HostDevice>> trainer_;
+  std::unique_ptr<Training> trainer_;
   std::optional<dino::Metrics> metrics_;
   std::optional<dino::Progress> progress_;
   std::optional<double> pixels_, untrained_, trained_;

@@ -5,22 +5,21 @@
 #include "../common/settings.hpp"
 
 #include <dino/io/clock.hpp>
-#include <dino/ssl/trainer_state.hpp>
 
 namespace programs {
 
 void Pretrain::save() {
-  std::vector<i64> counts;
-  const auto views = dino::trainer_views(*trainer_, counts);
   const i64 done = trainer_->steps_done();
-  checkpoints_.save(done, views,
-                    {{"epoch", std::to_string(done / plan_.dino.steps_per_epoch)},
-                     {"cursor", std::to_string(done % plan_.dino.steps_per_epoch)},
-                     {"seed", std::to_string(config_.common.seed)},
-                     {"micro_batch", std::to_string(trainer_->config().micro_batch)},
-                     {"device", "cpu"},
-                     {"window", epoch_.text()},
-                     {"model", dino::model_text(exported_info())}});
+  trainer_->save([&](const std::vector<dino::TensorView>& views) {
+    checkpoints_.save(done, views,
+                      {{"epoch", std::to_string(done / plan_.dino.steps_per_epoch)},
+                       {"cursor", std::to_string(done % plan_.dino.steps_per_epoch)},
+                       {"seed", std::to_string(config_.common.seed)},
+                       {"micro_batch", std::to_string(trainer_->config().micro_batch)},
+                       {"device", device_name()},
+                       {"window", epoch_.text()},
+                       {"model", dino::model_text(exported_info())}});
+  });
   saved_time_ = dino::monotonic_seconds();
   saved_step_ = done;
   event("checkpoint", str("step {}", done));
@@ -35,8 +34,7 @@ dino::BackboneInfo Pretrain::exported_info() const {
 
 void Pretrain::finish() {
   if (saved_step_ != trainer_->steps_done() || started_at_ == trainer_->steps_done()) save();
-  dino::export_backbone(folder_.exports() / "teacher_backbone.safetensors", trainer_->teacher_params(),
-                        exported_info());
+  trainer_->export_teacher(folder_.exports() / "teacher_backbone.safetensors", exported_info());
   const auto done = trainer_->steps_done();
   event("stop", str("step {}", done));
   const auto page = write_run_report(folder_.path());

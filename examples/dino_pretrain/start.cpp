@@ -6,8 +6,6 @@
 #include "../common/program.hpp"
 #include "../common/settings.hpp"
 
-#include <dino/ssl/trainer_state.hpp>
-
 namespace programs {
 
 namespace {
@@ -33,6 +31,7 @@ i64 stored_micro_batch(const dino::LoadedCheckpoint& resumed) {
 Pretrain::Pretrain(const dino::Options& options, const std::vector<std::string>& command)
     : options_(options),
       config_(dino::resolve_pretrain(options)),
+      device_(dino::choose_device(config_.common.device)),
       sets_(open_sets(config_)),
       crops_(crop_settings(config_), static_cast<dino::u64>(config_.common.seed)),
       folder_(request(config_)),
@@ -42,9 +41,9 @@ Pretrain::Pretrain(const dino::Options& options, const std::vector<std::string>&
   const auto resumed = folder_.resumed() && config_.resume != "never" ? restore() : std::nullopt;
   plan_ = make_plan(config_, sets_, crops_, resumed ? stored_micro_batch(*resumed) : 0);
   checkpoints_.preflight(plan_.checkpoint_bytes);
-  trainer_.emplace(ctx_, plan_.dino, plan_.groups);
+  trainer_ = make_training(device_, config_.common.precision, ctx_, plan_.dino, plan_.groups);
   if (resumed) {
-    dino::load_trainer(*trainer_, resumed->state, resumed->step, resumed->path.string());
+    trainer_->load(resumed->state, resumed->step, resumed->path.string());
     const auto window = resumed->state.metadata.find("window");
     if (window != resumed->state.metadata.end()) epoch_.read(window->second);
   }
@@ -76,7 +75,7 @@ std::optional<dino::LoadedCheckpoint> Pretrain::restore() {
 
 dino::Record Pretrain::facts() const {
   return dino::environment()
-      .set("device", "cpu")
+      .set("device", device_name())
       .set("threads", ctx_threads())
       .set("data", sets_.description)
       .set("micro_batch", trainer_->config().micro_batch);
@@ -84,6 +83,7 @@ dino::Record Pretrain::facts() const {
 
 void Pretrain::print_header() {
   say(str("{}  {} threads", banner(), ctx_threads()));
+  say("device  " + device_.why);
   for (const auto& line : plan_.lines) say(line);
   say("out     " + folder_.path().string());
   std::istringstream options(options_.describe(!config_.common.verbose));

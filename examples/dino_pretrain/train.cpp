@@ -119,7 +119,7 @@ void Pretrain::write_step(const dino::StepReport& r, double wait) {
                       .set("feat_std", r.feature_std)
                       .set("img_s", progress_->images_per_second())
                       .set("data_wait", wait)
-                      .set("mem", ctx_.pool().peak_bytes())
+                      .set("mem", trainer_->peak_bytes())
                       .set("skipped", skipped_)
                       .set("bad_samples", bad_samples_));
 }

@@ -15,6 +15,7 @@
 #include <dino/base/types.hpp>
 #include <dino/base/view.hpp>
 
+#include <dino/device/choose.hpp>
 #include <dino/device/cpu.hpp>
 #include <dino/device/device.hpp>
 #include <dino/device/pool.hpp>

@@ -34,7 +34,9 @@ template <class T, class D> class Backbone {
     const i64 size = info_.vit.image_size;
     std::vector<float> pixels(static_cast<size_t>(3 * size * size));
     transform().write(image, pixels.data());
-    return vit_(generate<T>(params_->ctx(), {1, 3, size, size}, [&](i64 i) { return pixels[static_cast<size_t>(i)]; }));
+    std::vector<T> values;
+    for (const float x : pixels) values.push_back(from_acc<T>(static_cast<acc_t<T>>(x)));
+    return vit_(tensor(params_->ctx(), {1, 3, size, size}, values));
   }
 
  private:

@@ -73,7 +73,7 @@ FeatureSet extract_features(Context<D>& ctx, HostContext& host, const Network& n
         continue;
       }
       for (i64 k = i * values; k < (i + 1) * values; ++k)
-        rows.push_back(static_cast<T>(pixels[static_cast<size_t>(k)]));
+        rows.push_back(from_acc<T>(static_cast<acc_t<T>>(pixels[static_cast<size_t>(k)])));
       set.labels.push_back(labels[static_cast<size_t>(i)]);
       set.index.push_back(first + i);
       ++count;
@@ -81,7 +81,7 @@ FeatureSet extract_features(Context<D>& ctx, HostContext& host, const Network& n
     if (count > 0) {
       const auto features = network(tensor(ctx, {count, 3, size, size}, rows));
       set.dim = features.cols();
-      for (const T x : to_vector(features)) set.values.push_back(static_cast<float>(x));
+      for (const T x : to_vector(features)) set.values.push_back(static_cast<float>(to_acc(x)));
     }
     if (on_batch) on_batch(last);
   }

@@ -286,7 +286,7 @@ inline constexpr OptionRow program_rows[] = {
      .help = "between two lines"},
     {.key = "device", .type = Type::text, .programs = every, .group = "device", .fallback = "auto",
      .words = "auto|cpu|cuda|cuda:N", .example = "cuda:1",
-     .help = "where to compute; this version: the CPU"},
+     .help = "where to compute; auto: CUDA where the build and the machine have it"},
     {.key = "threads", .type = Type::integer, .programs = every, .group = "device", .fallback = "auto",
      .range = between(1, 4096), .words = "auto", .unit = "threads", .example = "4",
      .help = "CPU threads; auto: one per core; never changes a result"},

@@ -87,13 +87,8 @@ class ProgramRules {
 
   /// Words that are known, but whose work this version cannot do: said at once, not ignored.
   void later_versions() {
-    const auto only = [&](Key key, Key first, Key second) {
-      const auto value = options_.text(key);
-      if (value == first || value == second) return;
-      complain(key, key, str("{} = {} is known, but not in this version. Use {}", key, value, second));
-    };
-    only("device", "auto", "cpu");
-    only("precision", "auto", "fp32");
+    if (options_.text("precision") != "tf32") return;
+    complain("precision", "precision", "precision = tf32 is known, but not in this version. Use auto, fp32 or bf16");
   }
 
   std::string named(Key key) const {
