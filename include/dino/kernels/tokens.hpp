@@ -58,8 +58,19 @@ template <class T> struct GatherRowsBackward {
   double bytes() const { return static_cast<double>((2 * n + rows) * cols) * sizeof(T); }
 };
 
+#if DINO_CUDA
+template <class T> void launch(Context<Cuda>&, const AssembleTokens<T>&);
+template <class T> void launch(Context<Cuda>&, const AssembleTokensBackward<T>&);
+template <class T> void launch(Context<Cuda>&, const DropPath<T>&);
+template <class T> void launch(Context<Cuda>&, const GatherRows<T>&);
+template <class T> void launch(Context<Cuda>&, const GatherRowsBackward<T>&);
+#endif
+
 }  // namespace dino::inline DINO_ABI::kernels
 
-#if !(DINO_SPLIT && defined(__CUDACC__))
+#if !(DINO_SPLIT && defined(__CUDACC__))  // split build: files for nvcc hold kernels only
 #  include <dino/kernels/cpu/tokens.hpp>
+#endif
+#if DINO_CUDA == 2 || (DINO_CUDA == 1 && defined(__CUDACC__) && !DINO_SPLIT)  // CUDA on host; one-file build
+#  include <dino/kernels/cuda/tokens.cuh>
 #endif
