@@ -23,8 +23,16 @@ template <class T> struct Unpatchify {
   double bytes() const { return 2.0 * static_cast<double>(images * channels * height * width) * sizeof(T); }
 };
 
+#if DINO_CUDA
+template <class T> void launch(Context<Cuda>&, const Patchify<T>&);
+template <class T> void launch(Context<Cuda>&, const Unpatchify<T>&);
+#endif
+
 }  // namespace dino::inline DINO_ABI::kernels
 
-#if !(DINO_SPLIT && defined(__CUDACC__))
+#if !(DINO_SPLIT && defined(__CUDACC__))  // split build: files for nvcc hold kernels only
 #  include <dino/kernels/cpu/patchify.hpp>
+#endif
+#if DINO_CUDA == 2 || (DINO_CUDA == 1 && defined(__CUDACC__) && !DINO_SPLIT)  // CUDA on host; one-file build
+#  include <dino/kernels/cuda/patchify.cuh>
 #endif
