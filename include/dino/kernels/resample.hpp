@@ -52,8 +52,16 @@ template <class A> struct CubicTaps {
   DINO_SHARED_CODE static A outer(A t) { return ((a * t - 5 * a) * t + 8 * a) * t - 4 * a; }
 };
 
+#if DINO_CUDA
+template <class T> void launch(Context<Cuda>&, const ResamplePositions<T>&);
+template <class T> void launch(Context<Cuda>&, const ResamplePositionsBackward<T>&);
+#endif
+
 }  // namespace dino::inline DINO_ABI::kernels
 
-#if !(DINO_SPLIT && defined(__CUDACC__))
+#if !(DINO_SPLIT && defined(__CUDACC__))  // split build: files for nvcc hold kernels only
 #  include <dino/kernels/cpu/resample.hpp>
+#endif
+#if DINO_CUDA == 2 || (DINO_CUDA == 1 && defined(__CUDACC__) && !DINO_SPLIT)  // CUDA on host; one-file build
+#  include <dino/kernels/cuda/resample.cuh>
 #endif
