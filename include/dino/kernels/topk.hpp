@@ -18,8 +18,15 @@ template <class T> struct TopK {
   double bytes() const { return static_cast<double>(rows * cols) * sizeof(T); }
 };
 
+#if DINO_CUDA
+template <class T> void launch(Context<Cuda>&, const TopK<T>&);
+#endif
+
 }  // namespace dino::inline DINO_ABI::kernels
 
-#if !(DINO_SPLIT && defined(__CUDACC__))
+#if !(DINO_SPLIT && defined(__CUDACC__))  // split build: files for nvcc hold kernels only
 #  include <dino/kernels/cpu/topk.hpp>
+#endif
+#if DINO_CUDA == 2 || (DINO_CUDA == 1 && defined(__CUDACC__) && !DINO_SPLIT)  // CUDA on host; one-file build
+#  include <dino/kernels/cuda/topk.cuh>
 #endif
