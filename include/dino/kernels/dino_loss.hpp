@@ -37,8 +37,16 @@ template <class T> struct DinoLossBackward {
   double bytes() const { return static_cast<double>((2 * views + 2) * images * outputs) * sizeof(T); }
 };
 
+#if DINO_CUDA
+template <class T> void launch(Context<Cuda>&, const DinoLossForward<T>&);
+template <class T> void launch(Context<Cuda>&, const DinoLossBackward<T>&);
+#endif
+
 }  // namespace dino::inline DINO_ABI::kernels
 
-#if !(DINO_SPLIT && defined(__CUDACC__))
+#if !(DINO_SPLIT && defined(__CUDACC__))  // split build: files for nvcc hold kernels only
 #  include <dino/kernels/cpu/dino_loss.hpp>
+#endif
+#if DINO_CUDA == 2 || (DINO_CUDA == 1 && defined(__CUDACC__) && !DINO_SPLIT)  // CUDA on host; one-file build
+#  include <dino/kernels/cuda/dino_loss.cuh>
 #endif
