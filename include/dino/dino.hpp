@@ -48,6 +48,7 @@
 
 #include <dino/ops/attention.hpp>
 #include <dino/ops/batchnorm.hpp>
+#include <dino/ops/cross_entropy.hpp>
 #include <dino/ops/dino_loss.hpp>
 #include <dino/ops/drop_path.hpp>
 #include <dino/ops/gather.hpp>
