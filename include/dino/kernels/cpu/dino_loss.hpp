@@ -104,7 +104,13 @@ template <class T> void dino_batch_mean(Context<Cpu>& ctx, const DinoLossForward
 
 }  // namespace detail
 
-template <class T> void launch(Context<Cpu>& ctx, const DinoLossForward<T>& a) {
+template <class T> void launch(Context<Cpu>& ctx, const DinoLossForward<T>& args) {
+  auto a = args;
+  std::vector<T> lse_t;  // the mean over the batch needs them, kept or not
+  if (a.batch_mean && !a.lse_t) {
+    lse_t.resize(static_cast<size_t>(2 * a.images));
+    a.lse_t = lse_t.data();
+  }
   ctx.threads().run(a.images, [&](i64 image) {
     thread_local std::vector<T> q;
     q.resize(static_cast<size_t>(a.outputs));
