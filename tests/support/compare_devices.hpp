@@ -126,6 +126,7 @@ template <class T, class D, class Test> class Run {
     return pointer;
   }
   void write(void* to, const std::vector<std::byte>& bytes) {
+    if (bytes.empty()) return;
     if constexpr (std::is_same_v<D, Cpu>) {
       std::memcpy(to, bytes.data(), bytes.size());
     } else {
@@ -134,6 +135,7 @@ template <class T, class D, class Test> class Run {
   }
   std::vector<std::byte> read(const Block& b) {
     std::vector<std::byte> bytes(b.bytes);
+    if (bytes.empty()) return bytes;
     if constexpr (std::is_same_v<D, Cpu>) {
       std::memcpy(bytes.data(), b.block, b.bytes);
     } else {

@@ -50,7 +50,9 @@ class Machine {
     const Unseen unseen;
     Thread& me = threads_[static_cast<size_t>(current_)];
     const u32 bit = u32{1} << (current_ % 32);
-    check((mask & bit) != 0, where, "calling lane {} is missing from mask {}", current_ % 32, hex(mask));
+    if ((mask & bit) == 0) [[unlikely]] {
+      check(false, where, "calling lane {} is missing from mask {}", current_ % 32, hex(mask));
+    }
     me.wait = {operation, mask, where, slot, 0};
     const auto base = static_cast<size_t>(current_ / 32 * 32);
     for (size_t lane = 0; lane < 32; ++lane) {
