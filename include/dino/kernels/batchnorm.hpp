@@ -15,7 +15,7 @@ template <class T> struct BatchStatistics {
   const T* x;                  // (R,C)
   i64 rows, cols;
 
-  static i64 blocks(i64 rows) { return (rows + rows_per_block - 1) / rows_per_block; }
+  DINO_SHARED_CODE static i64 blocks(i64 rows) { return (rows + rows_per_block - 1) / rows_per_block; }
   double bytes() const { return 2.0 * static_cast<double>(rows * cols) * sizeof(T); }
 };
 
@@ -42,7 +42,7 @@ template <class T> struct BatchNormBackward {
   i64 rows, cols;
   acc_t<T> eps;
 
-  static i64 blocks(i64 rows) { return (rows + rows_per_block - 1) / rows_per_block; }
+  DINO_SHARED_CODE static i64 blocks(i64 rows) { return (rows + rows_per_block - 1) / rows_per_block; }
   double bytes() const { return 5.0 * static_cast<double>(rows * cols) * sizeof(T); }
 };
 
@@ -55,8 +55,18 @@ template <class A> struct RunningStatistics {
   double bytes() const { return 6.0 * static_cast<double>(cols) * sizeof(A); }
 };
 
+#if DINO_CUDA
+template <class T> void launch(Context<Cuda>&, const BatchStatistics<T>&);
+template <class T> void launch(Context<Cuda>&, const BatchNormApply<T>&);
+template <class T> void launch(Context<Cuda>&, const BatchNormBackward<T>&);
+template <class T> void launch(Context<Cuda>&, const RunningStatistics<T>&);
+#endif
+
 }  // namespace dino::inline DINO_ABI::kernels
 
-#if !(DINO_SPLIT && defined(__CUDACC__))
+#if !(DINO_SPLIT && defined(__CUDACC__))  // split build: files for nvcc hold kernels only
 #  include <dino/kernels/cpu/batchnorm.hpp>
+#endif
+#if DINO_CUDA == 2 || (DINO_CUDA == 1 && defined(__CUDACC__) && !DINO_SPLIT)  // CUDA on host; one-file build
+#  include <dino/kernels/cuda/batchnorm.cuh>
 #endif

@@ -56,6 +56,6 @@ template <class T> void launch(Context<Cuda>&, const LayerNormBackward<T>&);
 #if !(DINO_SPLIT && defined(__CUDACC__))  // split build: files for nvcc hold kernels only
 #  include <dino/kernels/cpu/layernorm.hpp>
 #endif
-#if DINO_CUDA == 1 && defined(__CUDACC__) && !DINO_SPLIT  // one-file build
+#if DINO_CUDA == 2 || (DINO_CUDA == 1 && defined(__CUDACC__) && !DINO_SPLIT)  // CUDA on host; one-file build
 #  include <dino/kernels/cuda/layernorm.cuh>
 #endif

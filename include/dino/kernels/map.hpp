@@ -74,8 +74,21 @@ struct Relu {
   template <class T> DINO_SHARED_CODE static T df(T x) { return x > T(0) ? T(1) : T(0); }
 };
 
+#if DINO_CUDA
+template <class T> void launch(Context<Cuda>&, const Fill<T>&);
+template <class T, class From> void launch(Context<Cuda>&, const CopyRows<T, From>&);
+template <class T> void launch(Context<Cuda>&, const Add<T>&);
+template <class T> void launch(Context<Cuda>&, const Scale<T>&);
+template <class T> void launch(Context<Cuda>&, const Multiply<T>&);
+template <class F, class T> void launch(Context<Cuda>&, const MapForward<F, T>&);
+template <class F, class T> void launch(Context<Cuda>&, const MapBackward<F, T>&);
+#endif
+
 }  // namespace dino::inline DINO_ABI::kernels
 
-#if !(DINO_SPLIT && defined(__CUDACC__))
+#if !(DINO_SPLIT && defined(__CUDACC__))  // split build: files for nvcc hold kernels only
 #  include <dino/kernels/cpu/map.hpp>
+#endif
+#if DINO_CUDA == 2 || (DINO_CUDA == 1 && defined(__CUDACC__) && !DINO_SPLIT)  // CUDA on host; one-file build
+#  include <dino/kernels/cuda/map.cuh>
 #endif

@@ -53,8 +53,19 @@ template <class T> struct WeightNormBackward {
   double bytes() const { return static_cast<double>(rows * cols) * (sizeof(T) + 2 * sizeof(acc_t<T>)); }
 };
 
+#if DINO_CUDA
+template <class T> void launch(Context<Cuda>&, const NormalizeForward<T>&);
+template <class T> void launch(Context<Cuda>&, const NormalizeBackward<T>&);
+template <class T> void launch(Context<Cuda>&, const WeightNormFactor<T>&);
+template <class T> void launch(Context<Cuda>&, const ScaleColumns<T>&);
+template <class T> void launch(Context<Cuda>&, const WeightNormBackward<T>&);
+#endif
+
 }  // namespace dino::inline DINO_ABI::kernels
 
-#if !(DINO_SPLIT && defined(__CUDACC__))
+#if !(DINO_SPLIT && defined(__CUDACC__))  // split build: files for nvcc hold kernels only
 #  include <dino/kernels/cpu/normalize.hpp>
+#endif
+#if DINO_CUDA == 2 || (DINO_CUDA == 1 && defined(__CUDACC__) && !DINO_SPLIT)  // CUDA on host; one-file build
+#  include <dino/kernels/cuda/normalize.cuh>
 #endif

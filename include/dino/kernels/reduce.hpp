@@ -16,7 +16,7 @@ template <class T> struct ColumnSum {
   i64 rows, cols;
   acc_t<T> factor;
 
-  static i64 blocks(i64 rows) { return (rows + rows_per_block - 1) / rows_per_block; }
+  DINO_SHARED_CODE static i64 blocks(i64 rows) { return (rows + rows_per_block - 1) / rows_per_block; }
   double bytes() const { return static_cast<double>(rows * cols) * sizeof(T); }
 };
 
@@ -30,7 +30,7 @@ template <class T> struct Sum {
   i64 n;
   acc_t<T> factor;
 
-  static i64 blocks(i64 n) { return (n + block - 1) / block; }
+  DINO_SHARED_CODE static i64 blocks(i64 n) { return (n + block - 1) / block; }
   double bytes() const { return static_cast<double>(n) * sizeof(T); }
 };
 
@@ -43,8 +43,17 @@ template <class T> struct Spread {
   double bytes() const { return static_cast<double>(n) * sizeof(T); }
 };
 
+#if DINO_CUDA
+template <class T> void launch(Context<Cuda>&, const ColumnSum<T>&);
+template <class T> void launch(Context<Cuda>&, const Sum<T>&);
+template <class T> void launch(Context<Cuda>&, const Spread<T>&);
+#endif
+
 }  // namespace dino::inline DINO_ABI::kernels
 
-#if !(DINO_SPLIT && defined(__CUDACC__))
+#if !(DINO_SPLIT && defined(__CUDACC__))  // split build: files for nvcc hold kernels only
 #  include <dino/kernels/cpu/reduce.hpp>
+#endif
+#if DINO_CUDA == 2 || (DINO_CUDA == 1 && defined(__CUDACC__) && !DINO_SPLIT)  // CUDA on host; one-file build
+#  include <dino/kernels/cuda/reduce.cuh>
 #endif

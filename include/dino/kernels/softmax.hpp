@@ -24,8 +24,16 @@ template <class T> struct SoftmaxBackward {
   double bytes() const { return 3.0 * static_cast<double>(rows * cols) * sizeof(T); }
 };
 
+#if DINO_CUDA
+template <class T> void launch(Context<Cuda>&, const SoftmaxForward<T>&);
+template <class T> void launch(Context<Cuda>&, const SoftmaxBackward<T>&);
+#endif
+
 }  // namespace dino::inline DINO_ABI::kernels
 
-#if !(DINO_SPLIT && defined(__CUDACC__))
+#if !(DINO_SPLIT && defined(__CUDACC__))  // split build: files for nvcc hold kernels only
 #  include <dino/kernels/cpu/softmax.hpp>
+#endif
+#if DINO_CUDA == 2 || (DINO_CUDA == 1 && defined(__CUDACC__) && !DINO_SPLIT)  // CUDA on host; one-file build
+#  include <dino/kernels/cuda/softmax.cuh>
 #endif

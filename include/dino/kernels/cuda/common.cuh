@@ -13,6 +13,7 @@
 namespace dino::inline DINO_ABI::kernels {
 
 inline constexpr int warp_size = 32;
+inline constexpr float lowest_float = -0x1.fffffep127f;  // where the search for a maximum begins
 
 DINO_DEVICE int block_thread() { return static_cast<int>(threadIdx.x); }
 DINO_DEVICE int lane() { return block_thread() % warp_size; }

@@ -1,10 +1,9 @@
 // Cross-entropy for CUDA: a block to each row, then one block for the mean.
 #pragma once
 
+#include <dino/base/math.hpp>
 #include <dino/kernels/cross_entropy.hpp>
 #include <dino/kernels/cuda/run.cuh>
-
-#include <limits>
 
 namespace dino::inline DINO_ABI::kernels {
 
@@ -16,7 +15,7 @@ template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(cross_entropy_threads)
     cross_entropy_rows(const __grid_constant__ CrossEntropyForward<T> a) {
   const i64 r = blockIdx.x;
   const T* const x = a.x + r * a.cols;
-  float largest = std::numeric_limits<float>::lowest();
+  float largest = lowest_float;
   for (i64 c = block_thread(); c < a.cols; c += cross_entropy_threads) largest = fmaxf(largest, to_acc(x[c]));
   largest = block_max(largest);
   float total = 0, shifted = 0;
