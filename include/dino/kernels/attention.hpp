@@ -53,8 +53,16 @@ template <class T> struct AttentionBackward {
   double bytes() const { return 8.0 * static_cast<double>(segments->rows() * heads * head_dim) * sizeof(T); }
 };
 
+#if DINO_CUDA
+template <class T> void launch(Context<Cuda>&, const AttentionForward<T>&);
+template <class T> void launch(Context<Cuda>&, const AttentionBackward<T>&);
+#endif
+
 }  // namespace dino::inline DINO_ABI::kernels
 
-#if !(DINO_SPLIT && defined(__CUDACC__))
+#if !(DINO_SPLIT && defined(__CUDACC__))  // split build: files for nvcc hold kernels only
 #  include <dino/kernels/cpu/attention.hpp>
+#endif
+#if DINO_CUDA == 2 || (DINO_CUDA == 1 && defined(__CUDACC__) && !DINO_SPLIT)  // CUDA on host; one-file build
+#  include <dino/kernels/cuda/attention.cuh>
 #endif

@@ -12,7 +12,7 @@
 
 #define DINO_GLOBAL static
 #define DINO_DEVICE inline
-#define DINO_LAUNCH_BOUNDS(threads)
+#define DINO_LAUNCH_BOUNDS(...)
 #define __grid_constant__
 #define DINO_SHARED(name, type)                                                                        \
   static char name##_key;                                                                              \

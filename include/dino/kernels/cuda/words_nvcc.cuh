@@ -9,7 +9,7 @@
 // A kernel. Always a template, and static: one with external linkage in a header links twice or not at all.
 #define DINO_GLOBAL static __global__
 #define DINO_DEVICE __device__ __forceinline__
-#define DINO_LAUNCH_BOUNDS(threads) __launch_bounds__(threads)
+#define DINO_LAUNCH_BOUNDS(...) __launch_bounds__(__VA_ARGS__)
 // A variable of the block:  DINO_SHARED(part, float[32]);
 #define DINO_SHARED(name, type) __shared__ ::std::type_identity_t<type> name
 // The place of a call, for the reports of the host executor; nothing here. As last parameter (DINO_SITE), as the only
