@@ -54,16 +54,16 @@ class Machine {
       check(false, where, "calling lane {} is missing from mask {}", current_ % 32, hex(mask));
     }
     me.wait = {operation, mask, where, slot, 0};
-    const auto base = static_cast<size_t>(current_ / 32 * 32);
-    for (size_t lane = 0; lane < 32; ++lane) {
-      if (((mask >> lane) & 1u) == 0 || base + lane == static_cast<size_t>(current_)) continue;
-      const bool there = base + lane < threads_.size() && threads_[base + lane].state == State::waiting &&
-                         threads_[base + lane].wait.same(me.wait);
-      if (!there) {
-        wait(warp_tag(current_ / 32));
-        return;
-      }
+    auto& groups = meeting_[static_cast<size_t>(current_ / 32)];
+    auto group = std::find_if(groups.begin(), groups.end(), [&](const Meeting& m) { return m.wait.same(me.wait); });
+    if (group == groups.end()) group = groups.insert(group, {me.wait, 0});
+    group->arrived |= bit;
+    if (group->arrived != mask) {
+      wait(warp_tag(current_ / 32));
+      return;
     }
+    groups.erase(group);
+    const auto base = static_cast<size_t>(current_ / 32 * 32);
     void* slots[32] = {};
     for (size_t lane = 0; lane < 32; ++lane) {
       if ((mask >> lane) & 1u) slots[lane] = threads_[base + lane].wait.slot;
@@ -114,11 +114,6 @@ class Machine {
     if (!good) [[unlikely]]
       fail(ErrorKind::internal, "{} at {}", str(pattern, a...), where);
   }
-  static std::string hex(u32 mask) {
-    char text[11];
-    std::snprintf(text, sizeof(text), "0x%08x", mask);
-    return text;
-  }
 
  private:
   enum class State : u8 { unstarted, ready, waiting, left };
@@ -133,6 +128,10 @@ class Machine {
       return mask == other.mask && where == other.where && number == other.number &&
              (operation == other.operation || std::strcmp(operation, other.operation) == 0);
     }
+  };
+  struct Meeting {  // of lanes of a warp at one place
+    Wait wait;
+    u32 arrived;
   };
   struct Thread {
     State state = State::unstarted;
@@ -190,6 +189,8 @@ class Machine {
     order_.resize(count);
     place_.resize(count);
     arrived_ = 0;
+    meeting_.resize(count / 32);
+    for (auto& groups : meeting_) groups.clear();
     arena_.begin_block();
     shuffle_order();
     const auto where = [&] {
@@ -343,21 +344,9 @@ class Machine {
       group->second.push_back(t);
     }
     std::string text = "deadlock: no thread can go on";
-    for (const auto& [doing, list] : groups) text += str("\n  threads {}: {}", ranges(list), doing);
+    for (const auto& [doing, list] : groups) text += str("\n  threads {}: {}", thread_ranges(list), doing);
     return text;
   }
-  static std::string ranges(const std::vector<size_t>& list) {
-    std::string text;
-    for (size_t i = 0; i < list.size();) {
-      size_t end = i;
-      while (end + 1 < list.size() && list[end + 1] == list[end] + 1) ++end;
-      if (!text.empty()) text += ',';
-      text += end == i ? str("{}", list[i]) : str("{}-{}", list[i], list[end]);
-      i = end + 1;
-    }
-    return text;
-  }
-
   // TSan sees an order between threads only where the model of CUDA has one: these tags. They lie in the arena, which
   // is new for each block, so that blocks stay unordered.
   void* warp_tag(i64 warp) { return arena_.tag(2 + static_cast<size_t>(warp)); }
@@ -379,8 +368,9 @@ class Machine {
   const void* function_ = nullptr;
   LaunchConfig config_;
   std::vector<Thread> threads_;
-  std::vector<size_t> order_, place_;  // thread at a place of the order, and place of a thread
-  size_t first_ = 0;                   // no thread before this place can go on
+  std::vector<std::vector<Meeting>> meeting_;  // of each warp
+  std::vector<size_t> order_, place_;          // thread at a place of the order, and place of a thread
+  size_t first_ = 0;                           // no thread before this place can go on
   i64 current_ = 0, arrived_ = 0;
   Site barrier_{};
   u64 random_ = 1;

@@ -40,6 +40,25 @@ struct Site {
   }
 };
 
+inline std::string hex(u32 mask) {
+  char text[11];
+  std::snprintf(text, sizeof(text), "0x%08x", mask);
+  return text;
+}
+
+/// "0-30,32-62": numbers in ascending order.
+inline std::string thread_ranges(const std::vector<size_t>& list) {
+  std::string text;
+  for (size_t i = 0; i < list.size();) {
+    size_t end = i;
+    while (end + 1 < list.size() && list[end + 1] == list[end] + 1) ++end;
+    if (!text.empty()) text += ',';
+    text += end == i ? str("{}", list[i]) : str("{}-{}", list[i], list[end]);
+    i = end + 1;
+  }
+  return text;
+}
+
 /// While it lives, TSan looks away: what the executor does between threads is not what the kernel does.
 class Unseen {
 #if DINO_FIBER_TSAN

@@ -4,7 +4,7 @@
 #include <dino/base/types.hpp>
 #include <dino/device/simt.hpp>
 
-#include <math.h>  // fmaxf and its kin, as CUDA has them: in the global namespace
+#include <math.h>  // sqrtf and its kin, as CUDA has them: in the global namespace
 
 #include <atomic>
 #include <cstring>
@@ -89,6 +89,10 @@ DINO_DEVICE u32 ballot(bool predicate, u32 mask = all_lanes DINO_SITE) {
   });
   return slot.out;
 }
+
+// As the device has them, one instruction: those of the C library are calls.
+DINO_DEVICE float fmaxf(float x, float y) { return x > y || y != y ? x : y; }
+DINO_DEVICE float fminf(float x, float y) { return x < y || y != y ? x : y; }
 
 DINO_DEVICE float inverse_sqrt(float x) { return 1.0f / sqrtf(x); }
 DINO_DEVICE float exp2_approx(float x) {
