@@ -80,8 +80,8 @@ template <class T, class D> struct WeightNormLinear {
 }  // namespace ops
 
 /// y = x W^T with W_k = g_k v_k / ||v_k||, without eps and without bias.
-/// x: (R,C).  v: (K,C).  g: (K) or (K,1).  Returns (R,K) in acc_t<T>: a 16-bit logit over a temperature of 0.04 would be
-/// 5 % off.
+/// x: (R,C).  v: (K,C).  g: (K) or (K,1).  Returns (R,K) in acc_t<T>: a bf16 logit over a temperature of 0.04 would
+/// make probabilities 5 % wrong.
 /// dg_k = <dW_k, v_k>/||v_k||,  dv_k = g_k/||v_k|| (dW_k - dg_k v_k/||v_k||),  dx = dy W. Keeps x, v, g and two numbers
 /// per output. Source: torch.nn.utils.weight_norm with dim 0; vision_transformer.py, DINOHead.
 template <class X> auto weight_norm_linear(const X& x, const auto& v, const auto& g) {

@@ -1,4 +1,4 @@
-// Attention for CUDA: a block to 64 (float: 32) queries of a head, tiles of keys one after the other, softmax as it goes.
+// Attention for CUDA: a block to 64 (float: 32) queries of a head, tiles of keys in turn, softmax as it goes.
 #pragma once
 
 #include <dino/kernels/cuda/attention_backward.cuh>

@@ -5,7 +5,7 @@
 
 namespace dino::inline DINO_ABI::kernels {
 
-/// c (16,8) += a (16,16) b (16,8), numbers T = bf16 or f16, sums in float. With g = lane / 4 and t = lane % 4 a lane holds
+/// c (16,8) += a (16,16) b (16,8), T = bf16 or f16, sums in float. With g = lane / 4 and t = lane % 4 a lane holds
 ///     c[0] c[1]: row g, columns 2t 2t+1          c[2] c[3]: row g+8
 ///     a[0]: row g, columns 2t 2t+1   a[1]: row g+8   a[2]: row g, columns 2t+8 2t+9   a[3]: row g+8, the same
 ///     b[0]: column g, rows 2t 2t+1   b[1]: column g, rows 2t+8 2t+9
