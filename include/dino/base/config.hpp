@@ -57,7 +57,17 @@
 #  define DINO_IVDEP
 #endif
 
-// Before a short loop of constant length: unrolled whole, so that its arrays live in registers.
+// Before a short loop of constant length: unrolled whole, so that its arrays live in registers. In host code nvcc and
+// the g++ behind it understand no common pragma.
+#if defined(__CUDACC__)
+#  define DINO_HOST_UNROLL
+#elif defined(__clang__)
+#  define DINO_HOST_UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#  define DINO_HOST_UNROLL _Pragma("GCC unroll 32")
+#else
+#  define DINO_HOST_UNROLL
+#endif
 #if defined(__clang__) || defined(__CUDACC__)
 #  define DINO_UNROLL _Pragma("unroll")
 #elif defined(__GNUC__)

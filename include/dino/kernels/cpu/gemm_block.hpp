@@ -39,7 +39,7 @@ template <class T, i64 R, bool TransposeA> void multiply_tile(T* c, i64 stride_c
   const auto load = [](const T* from) { return static_cast<Vec>(*reinterpret_cast<const Memory*>(from)); };
   Vec left_sum[static_cast<size_t>(R)] = {}, right_sum[static_cast<size_t>(R)] = {};
   if (accumulate || start) {
-    DINO_UNROLL
+    DINO_HOST_UNROLL
     for (i64 r = 0; r < R; ++r) {
       const T* const from = accumulate ? c + r * stride_c : start;
       left_sum[r] = load(from);
@@ -48,14 +48,14 @@ template <class T, i64 R, bool TransposeA> void multiply_tile(T* c, i64 stride_c
   }
   for (i64 i = 0; i < k; ++i) {
     const Vec left = load(b + i * stride_b), right = load(b + i * stride_b + width);
-    DINO_UNROLL
+    DINO_HOST_UNROLL
     for (i64 r = 0; r < R; ++r) {
       const T x = TransposeA ? a[i * stride_a + r] : a[r * stride_a + i];
       left_sum[r] += x * left;
       right_sum[r] += x * right;
     }
   }
-  DINO_UNROLL
+  DINO_HOST_UNROLL
   for (i64 r = 0; r < R; ++r) {
     *reinterpret_cast<Memory*>(c + r * stride_c) = left_sum[r];
     *reinterpret_cast<Memory*>(c + r * stride_c + width) = right_sum[r];
