@@ -24,11 +24,13 @@ void AnnotateIgnoreWritesEnd(const char* file, int line);
 
 namespace dino::inline DINO_ABI::simt {
 
-/// A place in a kernel. As the default of a last parameter it is the place of the call; clang 14 has no
-/// std::source_location.
+/// A place in a kernel. As the default of a last parameter here() is the place of the call. clang 14 has no
+/// std::source_location, and g++ 12 takes the place of the declaration for Site{__builtin_FILE(), __builtin_LINE()}.
 struct Site {
   const char* file;
   int line;
+
+  static constexpr Site here(const char* file = __builtin_FILE(), int line = __builtin_LINE()) { return {file, line}; }
 
   bool operator==(const Site& other) const {
     return line == other.line && (file == other.file || std::strcmp(file, other.file) == 0);

@@ -18,10 +18,8 @@
   static char name##_key;                                                                              \
   auto& name = *static_cast<::std::type_identity_t<type>*>(::dino::simt::Machine::current().shared(    \
       &name##_key, sizeof(::std::type_identity_t<type>), alignof(::std::type_identity_t<type>), #name, \
-      {__builtin_FILE(), __builtin_LINE()}))
-// clang-format off
-#define DINO_SITE_ONLY ::dino::simt::Site where = ::dino::simt::Site{__builtin_FILE(), __builtin_LINE()}
-// clang-format on
+      ::dino::simt::Site::here()))
+#define DINO_SITE_ONLY ::dino::simt::Site where = ::dino::simt::Site::here()
 #define DINO_SITE , DINO_SITE_ONLY
 #define DINO_AT_ONLY where
 #define DINO_AT , where
