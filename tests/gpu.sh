@@ -32,7 +32,7 @@ step "registers and spills" ctest --test-dir "$build" -R build/resources --outpu
 step "builds B, C and D run" ctest --test-dir "$build" -R 'build/(one_file|mixed|split)' --output-on-failure
 for file in tests/cuda/test_*.cpp; do
   name=$(basename "$file" .cpp)
-  case $name in test_simt* | test_fiber* | test_mma_host*) continue ;; esac
+  case $name in test_simt*) continue ;; esac
   step "$name" "$build/bin/dino_test_cuda" --filenames-as-tags "[#$name]~[.]"
 done
 if command -v compute-sanitizer > /dev/null; then
