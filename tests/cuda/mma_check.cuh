@@ -13,7 +13,7 @@ template <class T> DINO_GLOBAL void mma_check(const __grid_constant__ MmaCheck<T
   T* const a = dynamic_shared<T>();
   T* const b = a + 16 * 16;
   cp_async(a + 8 * lane(), args.a + 8 * lane());
-  cp_async(b + 8 * (lane() % 16), args.b + 8 * (lane() % 16));
+  if (lane() < 16) cp_async(b + 8 * lane(), args.b + 8 * lane());
   cp_async_commit();
   cp_async_wait<0>();
   sync_warp();
