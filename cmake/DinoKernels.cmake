@@ -36,7 +36,7 @@ dino_kernel(batchnorm BatchStatistics BatchNormApply BatchNormBackward "RunningS
 dino_kernel(cross_entropy CrossEntropyForward CrossEntropyBackward)
 dino_kernel(dino_loss ${losses})
 dino_kernel(layernorm LayerNormForward LayerNormBackward)
-dino_kernel(map Fill "Fill<i64>" Add Scale Multiply ${conversions} ${activations})
+dino_kernel(map Fill "Fill<f16>" "Fill<i64>" "Fill<i32>" "Fill<u8>" Add Scale Multiply ${conversions} ${activations})
 dino_kernel(normalize NormalizeForward NormalizeBackward WeightNormFactor ScaleColumns WeightNormBackward)
 dino_kernel(optimizer RangeNorms AdamW Sgd Lars Ema)
 dino_kernel(patchify Patchify Unpatchify)

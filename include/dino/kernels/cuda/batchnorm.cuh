@@ -1,4 +1,4 @@
-// Batch normalisation for CUDA: statistics in two stages of fixed blocks of rows, then a thread to each value.
+// Batch normalisation for CUDA: statistics in two stages of fixed blocks of rows, then a thread to each 128 bits.
 #pragma once
 
 #include <dino/kernels/batchnorm.hpp>
@@ -21,12 +21,20 @@ template <class T> struct BatchVariance : BatchStatistics<T> {
   DINO_DEVICE void finish(i64 c, float sum) const { this->variance[c] = sum / static_cast<float>(this->rows); }
 };
 
-template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(reduce_threads)
+template <class T, int width> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(reduce_threads)
     batchnorm_apply(const __grid_constant__ BatchNormApply<T> a) {
-  const i64 i = global_thread(), c = i % a.cols;
+  const i64 i = width * global_thread(), c = i % a.cols;
   if (i >= a.rows * a.cols) return;
-  const float n = (to_acc(a.x[i]) - a.mean[c]) * inverse_sqrt(a.variance[c] + a.eps);
-  a.y[i] = round_to<T>(n * to_acc(a.gamma[c]) + to_acc(a.beta[c]));
+  float x[width], mean[width], variance[width], gamma[width], beta[width];
+  load_values<width>(x, a.x + i);
+  load_values<width>(mean, a.mean + c);
+  load_values<width>(variance, a.variance + c);
+  load_values<width>(gamma, a.gamma + c);
+  load_values<width>(beta, a.beta + c);
+  for (int k = 0; k < width; ++k) {
+    x[k] = (x[k] - mean[k]) * inverse_sqrt(variance[k] + a.eps) * gamma[k] + beta[k];
+  }
+  put_values<width>(Target<T>{a.y}, i, x);
 }
 
 /// sum_r dy n, to sums[0] and dgamma.
@@ -51,15 +59,24 @@ template <class T> struct BatchNormBeta : BatchNormBackward<T> {
   }
 };
 
-template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(reduce_threads)
+template <class T, int width> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(reduce_threads)
     batchnorm_dx(const __grid_constant__ BatchNormBackward<T> a) {
-  const i64 i = global_thread(), c = i % a.cols;
+  const i64 i = width * global_thread(), c = i % a.cols;
   if (i >= a.rows * a.cols) return;
-  const float rstd = inverse_sqrt(a.variance[c] + a.eps), count = static_cast<float>(a.rows);
-  const float n = (to_acc(a.x[i]) - a.mean[c]) * rstd;
-  const float d = to_acc(a.dy[i]) - a.sums[a.cols + c] / count - n * a.sums[c] / count;
-  const float dx = to_acc(a.gamma[c]) * rstd * d;
-  put_values<1>(a.dx, i, &dx);
+  const float inverse = 1 / static_cast<float>(a.rows);
+  float dy[width], x[width], gamma[width], mean[width], variance[width], dgamma[width], dbeta[width];
+  load_values<width>(dy, a.dy + i);
+  load_values<width>(x, a.x + i);
+  load_values<width>(gamma, a.gamma + c);
+  load_values<width>(mean, a.mean + c);
+  load_values<width>(variance, a.variance + c);
+  load_values<width>(dgamma, a.sums + c);
+  load_values<width>(dbeta, a.sums + a.cols + c);
+  for (int k = 0; k < width; ++k) {
+    const float rstd = inverse_sqrt(variance[k] + a.eps), n = (x[k] - mean[k]) * rstd;
+    dy[k] = gamma[k] * rstd * (dy[k] - inverse * (dbeta[k] + n * dgamma[k]));
+  }
+  put_values<width>(a.dx, i, dy);
 }
 
 template <class A> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(reduce_threads)
@@ -81,14 +98,20 @@ template <class T> void launch(Context<Cuda>& ctx, const BatchStatistics<T>& a) 
 
 template <class T> void launch(Context<Cuda>& ctx, const BatchNormApply<T>& a) {
   static_assert(std::is_same_v<acc_t<T>, float>, "batch norm on CUDA: float and 16-bit numbers only");
-  ctx.launch(detail::batchnorm_apply<T>, threads(a.rows * a.cols, detail::reduce_threads), a);
+  with_run_width<T>(rows_take_packs<T>(a.cols, a.y, a.x, a.gamma, a.beta, a.mean, a.variance), [&](auto width) {
+    ctx.launch(detail::batchnorm_apply<T, width()>, threads(a.rows * a.cols / width(), detail::reduce_threads), a);
+  });
 }
 
 template <class T> void launch(Context<Cuda>& ctx, const BatchNormBackward<T>& a) {
   static_assert(std::is_same_v<acc_t<T>, float>, "batch norm on CUDA: float and 16-bit numbers only");
   detail::launch_column_sums(ctx, detail::BatchNormGamma<T>{a});
   detail::launch_column_sums(ctx, detail::BatchNormBeta<T>{a});
-  if (a.dx) ctx.launch(detail::batchnorm_dx<T>, threads(a.rows * a.cols, detail::reduce_threads), a);
+  if (!a.dx) return;
+  const bool packs = rows_take_packs<T>(a.cols, a.dx.ptr, a.sums, a.dy, a.x, a.gamma, a.mean, a.variance);
+  with_run_width<T>(packs, [&](auto width) {
+    ctx.launch(detail::batchnorm_dx<T, width()>, threads(a.rows * a.cols / width(), detail::reduce_threads), a);
+  });
 }
 
 template <class A> void launch(Context<Cuda>& ctx, const RunningStatistics<A>& a) {

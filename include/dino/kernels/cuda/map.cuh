@@ -34,31 +34,31 @@ template <class T, int width> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(map_threads)
   });
 }
 
+/// `width` values, moved as they are where the types are the same, else converted through float.
+template <int width, class T, class From> DINO_DEVICE void copy_run(T* to, const From* from) {
+  if constexpr (std::is_same_v<T, From>) {
+    store_run(to, load_run<width>(from));
+  } else {
+    constexpr int step = width < pack_width<T> ? width : pack_width<T>;
+    float x[width];
+    load_values<width>(x, from);
+    DINO_UNROLL
+    for (int k = 0; k < width; k += step) put_values<step>(Target<T>{to}, k, x + k);
+  }
+}
+
 /// Rows without gaps: one long row.
 template <class T, class From, int width> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(map_threads)
     copy_flat(const __grid_constant__ CopyRows<T, From> a) {
-  each_run<width>(a.x.rows * a.x.cols, [&](auto w, i64 i) {
-    constexpr int each = decltype(w)::value;
-    if constexpr (std::is_same_v<T, From>) {
-      store_run(a.y + i, load_run<each>(a.x.data + i));
-    } else {
-      constexpr int step = each < pack_width<T> ? each : pack_width<T>;
-      float x[each];
-      load_values<each>(x, a.x.data + i);
-      for (int k = 0; k < each; k += step) put_values<step>(Target<T>{a.y}, i + k, x + k);
-    }
-  });
+  each_run<width>(a.x.rows * a.x.cols,
+                  [&](auto w, i64 i) { copy_run<decltype(w)::value>(a.y + i, a.x.data + i); });
 }
 
-template <class T, class From> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(map_threads)
+/// Rows of whole runs.
+template <class T, class From, int width> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(map_threads)
     copy_rows(const __grid_constant__ CopyRows<T, From> a) {
-  const i64 i = global_thread(), r = i / a.x.cols, c = i - r * a.x.cols;
-  if (r >= a.x.rows) return;
-  if constexpr (std::is_same_v<T, From>) {
-    a.y[i] = a.x[r][c];
-  } else {
-    a.y[i] = round_to<T>(to_acc(a.x[r][c]));
-  }
+  const i64 i = width * global_thread(), r = i / a.x.cols;
+  if (r < a.x.rows) copy_run<width>(a.y + i, a.x[r] + (i - r * a.x.cols));
 }
 
 template <class T, int width> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(map_threads)
@@ -128,17 +128,18 @@ template <class T> void launch(Context<Cuda>& ctx, const Fill<T>& a) {
 }
 
 template <class T, class From> void launch(Context<Cuda>& ctx, const CopyRows<T, From>& a) {
+  using Narrow = std::conditional_t<(sizeof(T) < sizeof(From)), T, From>;  // its packs hold the most values
   const i64 n = a.x.rows * a.x.cols;
-  if (a.x.rows > 1 && a.x.stride != a.x.cols) {
-    ctx.launch(detail::copy_rows<T, From>, threads(n, detail::map_threads), a);
-    return;
-  }
-  constexpr int widest = pack_width<T> > pack_width<From> ? pack_width<T> : pack_width<From>;
-  if (rows_take_packs<T>(0, a.y, a.x.data)) {
-    ctx.launch(detail::copy_flat<T, From, widest>, detail::run_threads(n, widest), a);
-  } else {
-    ctx.launch(detail::copy_flat<T, From, 1>, detail::run_threads(n, 1), a);
-  }
+  const bool gaps = a.x.rows > 1 && a.x.stride != a.x.cols;
+  const bool packs = rows_take_packs<Narrow>(gaps ? a.x.cols : 0, a.y, a.x.data) &&
+                     (!gaps || rows_take_packs<Narrow>(a.x.stride));
+  with_run_width<Narrow>(packs, [&](auto width) {
+    if (gaps) {
+      ctx.launch(detail::copy_rows<T, From, width()>, threads(n / width(), detail::map_threads), a);
+    } else {
+      ctx.launch(detail::copy_flat<T, From, width()>, detail::run_threads(n, width()), a);
+    }
+  });
 }
 
 template <class T> void launch(Context<Cuda>& ctx, const Add<T>& a) {

@@ -10,7 +10,7 @@ namespace dino::inline DINO_ABI::kernels {
 namespace detail {
 
 inline constexpr int softmax_threads = 256;
-inline constexpr i64 softmax_warp_cols = 512;  // a row that one warp takes
+inline constexpr i64 softmax_warp_cols = 1024;  // a row that one warp takes
 
 inline LaunchConfig softmax_rows(i64 rows, i64 cols) {
   return {.grid = {rows}, .block = {cols <= softmax_warp_cols ? warp_size : softmax_threads}};
