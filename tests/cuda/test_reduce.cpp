@@ -8,7 +8,7 @@ TEMPLATE_TEST_CASE("reduce: sums on CUDA equal those on the CPU", "[cuda]", floa
   const auto [rows, cols] = GENERATE(table<i64, i64>({{1, 1}, {3, 7}, {129, 40}, {300, 33}}));
   const bool add = GENERATE(false, true);
   const i64 n = rows * cols;
-  const auto check = [&](auto... shift) {
+  const auto check = [&, rows = rows, cols = cols](auto... shift) {
     compare_devices<TestType>(
         {.value = 8e-3, .acc = 1e-5},  // value: one rounding to bf16. acc: float sums in another order
         [&](auto& run) {
@@ -44,6 +44,17 @@ TEMPLATE_TEST_CASE("reduce: the sum of everything on CUDA equals that on the CPU
                                     .x = run.in(n),
                                     .n = n,
                                     .factor = acc_t<T>(0.5)});
+  });
+}
+
+TEMPLATE_TEST_CASE("reduce: the sum of nothing is zero on CUDA", "[cuda]", float, bf16) {
+  const bool add = GENERATE(false, true);
+  compare_devices<TestType>({}, [&](auto& run) {
+    using T = typename std::decay_t<decltype(run)>::Scalar;
+    const auto out = [&](i64 n) { return Target<acc_t<T>>{add ? run.acc_inout(n) : run.acc_out(n), add}; };
+    launch(run.ctx, kernels::Sum<T>{.out = out(1), .partial = run.scratch(0), .x = run.in(0), .n = 0, .factor = 1});
+    launch(run.ctx, kernels::ColumnSum<T>{
+                        .out = out(5), .partial = run.scratch(0), .x = run.in(0), .rows = 0, .cols = 5, .factor = 1});
   });
 }
 
