@@ -7,7 +7,7 @@ using namespace dino;
 namespace {
 
 template <class Test, class... Shift> void check(i64 rows, i64 cols, bool add, Shift... shift) {
-  // value: one rounding of the output to bf16. acc: float sums of up to 200 rows or 1536 columns.
+  // value: one rounding of the output to bf16. acc: float sums of up to 200 rows or 1032 columns.
   compare_devices<Test>(
       {.value = 8e-3, .acc = 2e-5},
       [&](auto& run) {
@@ -54,13 +54,14 @@ template <class Test, class... Shift> void check(i64 rows, i64 cols, bool add, S
 }  // namespace
 
 TEMPLATE_TEST_CASE("layernorm: CUDA equals CPU", "[cuda]", float, bf16) {
-  const auto [rows, cols] = GENERATE(table<i64, i64>({{1, 3}, {5, 7}, {70, 40}, {3, 384}, {2, 768}, {2, 1536}}));
+  // One width for each kernel: 8, 16 and 32 values a lane, and rows that are read again.
+  const auto [rows, cols] = GENERATE(table<i64, i64>({{1, 3}, {5, 7}, {70, 40}, {3, 384}, {2, 520}, {2, 1032}}));
   const bool add = GENERATE(false, true);
   check<TestType>(rows, cols, add);
   if (rows * cols < 1000) check<TestType>(rows, cols, add, Shifted{});
 }
 
 TEST_CASE("layernorm: two rows under a race checker", "[cuda][tiny]") {
-  check<float>(2, 40, false);
+  check<float>(2, 24, false);
   check<bf16>(2, 7, false);
 }

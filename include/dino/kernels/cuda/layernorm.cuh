@@ -82,14 +82,15 @@ template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(layernorm_threads)
 
 /// Adds the sums that each warp of the block has over its rows, and writes the row `to`. Every thread calls it.
 template <class T, int packs, int width>
-DINO_DEVICE void layernorm_sum_warps(const LayerNormBackward<T>& a, const float (&sums)[packs][width], float* to) {
+DINO_DEVICE void layernorm_sum_warps(const LayerNormBackward<T>& a, const float (&sums)[packs][width],
+                                     float* to DINO_SITE) {
   DINO_SHARED(part, float[layernorm_warps][warp_size * packs * width]);
   const int cols = static_cast<int>(a.cols);
-  sync_block();  // the array may still be read on behalf of the sums before
+  sync_block(DINO_AT_ONLY);  // the array may still be read on behalf of the sums before
   each_pack<packs, width>(cols, [&](int p, int c) {
     for (int i = 0; i < width; ++i) part[warp()][c + i] = sums[p][i];
   });
-  sync_block();
+  sync_block(DINO_AT_ONLY);
   for (int c = block_thread(); c < cols; c += layernorm_threads) {
     float sum = 0;
     for (int w = 0; w < layernorm_warps; ++w) sum += part[w][c];
