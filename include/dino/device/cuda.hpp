@@ -109,15 +109,15 @@ template <> class Context<Cuda> {
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
   ~Context() {
-    library_.reset();
+    blas_.reset();
     const cudaError_t code = cudaStreamDestroy(stream_);
     if (code != cudaSuccess) log_warning("cudaStreamDestroy: {}", cudaGetErrorString(code));
   }
 
   cudaStream_t stream() const { return stream_; }
   Pool<Cuda>& pool() { return pool_; }
-  /// Where kernels/cuda/gemm.hpp keeps the library's handle: contexts do not know libraries.
-  std::shared_ptr<void>& library_slot() { return library_; }
+  /// Where kernels/cuda/gemm.hpp keeps the handle of its library: contexts do not know libraries.
+  std::shared_ptr<void>& blas_slot() { return blas_; }
   /// Ten times major plus minor: 80 for sm_80.
   int capability() const { return 10 * major_ + minor_; }
 
@@ -170,7 +170,7 @@ template <> class Context<Cuda> {
   int major_ = 0, minor_ = 0;
   detail::Staging staging_;
   Pool<Cuda> pool_;
-  std::shared_ptr<void> library_;  // goes before the pool that its workspace is from
+  std::shared_ptr<void> blas_;  // goes before the pool that its workspace is from
 };
 
 }  // namespace dino::inline DINO_ABI

@@ -49,7 +49,7 @@ class Blas {
   Blas& operator=(const Blas&) = delete;
 
   static Blas& of(Context<Cuda>& ctx) {
-    auto& slot = ctx.library_slot();
+    auto& slot = ctx.blas_slot();
     if (!slot) slot = std::make_shared<Blas>(ctx);
     return *static_cast<Blas*>(slot.get());
   }
