@@ -162,10 +162,9 @@ template <class T> void launch(Context<Cuda>& ctx, const AttentionBackward<T>& a
   if (!a.dqkv) return;
   with_head_dim(a.head_dim, [&](auto head_dim) {
     constexpr int d = decltype(head_dim)::value;
-    const auto bytes = static_cast<size_t>(a.segments->rows() * a.heads) * sizeof(float);
-    float* const correction = static_cast<float*>(ctx.pool().allocate(bytes));
+    const DeviceScratch correction(ctx, a.segments->rows() * a.heads);
     for (const auto& s : *a.segments) {
-      AttentionBackwardGroup<T> group{attention_group(a, s), a.dqkv, a.dout, a.out, a.lse, correction};
+      AttentionBackwardGroup<T> group{attention_group(a, s), a.dqkv, a.dout, a.out, a.lse, correction.data()};
       group.aligned = group.aligned && reinterpret_cast<std::uintptr_t>(a.dout) % 16 == 0;
       ctx.launch(attention_correction<T, d>, threads(s.rows() * a.heads, attention_threads), group);
       if constexpr (std::is_same_v<T, float>) {
@@ -178,7 +177,6 @@ template <class T> void launch(Context<Cuda>& ctx, const AttentionBackward<T>& a
         ctx.launch(attention_backward_bf16<d, true>, config, group);
       }
     }
-    ctx.pool().release(correction);
   });
 }
 

@@ -61,6 +61,23 @@ DINO_DEVICE float block_max(float value DINO_SITE) {
   return largest;
 }
 
+/// Floats of device memory for the length of a launch function. The pool gives them out again in the order of the
+/// stream, behind the kernels that use them.
+class DeviceScratch {
+ public:
+  DeviceScratch(Context<Cuda>& ctx, i64 count)
+      : pool_(ctx.pool()), data_(static_cast<float*>(pool_.allocate(static_cast<size_t>(count) * sizeof(float)))) {}
+  DeviceScratch(const DeviceScratch&) = delete;
+  DeviceScratch& operator=(const DeviceScratch&) = delete;
+  ~DeviceScratch() { pool_.release(data_); }
+
+  float* data() const { return data_; }
+
+ private:
+  Pool<Cuda>& pool_;
+  float* data_;
+};
+
 /// A grid in which each of `count` items has a thread of its own: the kernel finds its item with global_thread() and
 /// must look whether it is there.
 inline LaunchConfig threads(i64 count, i64 per_block = 256) {

@@ -245,18 +245,6 @@ template <class T, int width> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(dino_loss_thre
   }
 }
 
-/// Device memory for the length of one launch function; the pool gives it out again in the order of the stream.
-struct DinoLossScratch {
-  Pool<Cuda>& pool;
-  float* data;
-
-  DinoLossScratch(Context<Cuda>& ctx, i64 count)
-      : pool(ctx.pool()), data(static_cast<float*>(pool.allocate(static_cast<size_t>(count) * sizeof(float)))) {}
-  DinoLossScratch(const DinoLossScratch&) = delete;
-  DinoLossScratch& operator=(const DinoLossScratch&) = delete;
-  ~DinoLossScratch() { pool.release(data); }
-};
-
 }  // namespace detail
 
 template <class T> void launch(Context<Cuda>& ctx, const DinoLossForward<T>& a) {
@@ -264,9 +252,9 @@ template <class T> void launch(Context<Cuda>& ctx, const DinoLossForward<T>& a) 
   constexpr int warps_of_block = detail::dino_loss_warps;
   detail::DinoLossStages<T> stages{a, nullptr, (a.outputs + detail::dino_loss_stretch - 1) / detail::dino_loss_stretch};
   const i64 staged = a.images * stages.slots() * stages.stretches;
-  const detail::DinoLossScratch scratch(ctx, staged + 2 * a.images);
-  stages.stage = scratch.data;
-  if (!stages.lse_t) stages.lse_t = scratch.data + staged;
+  const DeviceScratch scratch(ctx, staged + 2 * a.images);
+  stages.stage = scratch.data();
+  if (!stages.lse_t) stages.lse_t = scratch.data() + staged;
   with_run_width<T>(rows_take_packs<T>(a.outputs, a.s, a.t, a.center), [&](auto width) {
     ctx.launch(detail::dino_loss_stretches<T, width()>, warps(a.images * stages.stretches, warps_of_block), stages);
     ctx.launch(detail::dino_loss_images<T>, {.grid = {a.images}, .block = {detail::dino_loss_threads}}, stages);
