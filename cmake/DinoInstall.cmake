@@ -1,4 +1,4 @@
-# Install rules and the package that find_package(dino) reads.
+# Install rules and the package that find_package(dino) reads. No kernel is compiled: the package holds what makes dino::cuda.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -14,5 +14,6 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/dinoConfigVersion.cmake"
                                  COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES "${PROJECT_BINARY_DIR}/dinoConfig.cmake" "${PROJECT_BINARY_DIR}/dinoConfigVersion.cmake"
               "${PROJECT_SOURCE_DIR}/cmake/FindTurboJPEG.cmake" "${PROJECT_SOURCE_DIR}/cmake/Findstb.cmake"
-              "${PROJECT_SOURCE_DIR}/cmake/FindYamlCpp.cmake"
+              "${PROJECT_SOURCE_DIR}/cmake/FindYamlCpp.cmake" "${PROJECT_SOURCE_DIR}/cmake/DinoNvcc.cmake"
+              "${PROJECT_SOURCE_DIR}/cmake/DinoKernels.cmake"
         DESTINATION "${dino_package_dir}")
