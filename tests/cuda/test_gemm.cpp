@@ -7,7 +7,8 @@ using namespace dino;
 namespace {
 
 /// a and b lie as the flags say, with `gap` unused values behind each row.
-template <class Test, class Out> void check(i64 m, i64 n, i64 k, int layout, bool bias, bool add, i64 gap = 0) {
+template <class Test, class Out> void check(i64 m, i64 n, i64 k, int layout, bool bias, bool add, i64 gap = 0,
+                                             bool residual = false) {
   const bool ta = (layout & 1) != 0, tb = (layout & 2) != 0;
   // value: one rounding of the output to bf16. acc: float sums of k products in another order.
   compare_devices<Test>({.value = 8e-3, .acc = 2e-6}, [&](auto& run) {
@@ -21,6 +22,8 @@ template <class Test, class Out> void check(i64 m, i64 n, i64 k, int layout, boo
     } else {
       c = run.acc_inout(m * n);
     }
+    const C* plus = nullptr;
+    if constexpr (narrow) plus = residual ? run.in(m * n) : nullptr;
     launch(run.ctx, kernels::Gemm<T, C>{.c = c,
                                         .a = run.in((ta ? k : m) * stride_a),
                                         .b = run.in((tb ? n : k) * stride_b),
@@ -33,7 +36,8 @@ template <class Test, class Out> void check(i64 m, i64 n, i64 k, int layout, boo
                                         .stride_b = stride_b,
                                         .transpose_a = ta,
                                         .transpose_b = tb,
-                                        .add = add});
+                                        .add = add,
+                                        .residual = plus});
   });
 }
 
@@ -45,6 +49,7 @@ TEMPLATE_TEST_CASE("gemm: CUDA equals CPU in every layout", "[cuda]", float, bf1
   check<TestType, TestType>(m, n, k, layout, false, false);
   check<TestType, TestType>(m, n, k, layout, true, false, 3);
   check<TestType, TestType>(m, n, k, layout, true, true);
+  check<TestType, TestType>(m, n, k, layout, true, false, 0, true);
 }
 
 TEST_CASE("gemm: sums of bf16 products are kept as float", "[cuda]") {

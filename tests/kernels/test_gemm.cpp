@@ -13,10 +13,11 @@ struct Case {
   i64 m, n, k;
   bool transpose_a = false, transpose_b = false, add = false, bias = false;
   i64 gap = 0;  // columns between the rows of A, B and C that belong to nobody
+  bool residual = false;
 
   friend std::ostream& operator<<(std::ostream& out, const Case& c) {
     return out << c.m << " x " << c.n << " x " << c.k << (c.transpose_a ? " A^T" : "") << (c.transpose_b ? " B^T" : "")
-               << (c.add ? " add" : "") << (c.bias ? " bias" : "") << " gap " << c.gap;
+               << (c.add ? " add" : "") << (c.residual ? " residual" : "") << (c.bias ? " bias" : "") << " gap " << c.gap;
   }
 };
 
@@ -29,14 +30,15 @@ template <class T> HostTensor<T> matrix(HostContext& ctx, i64 rows, i64 cols, i6
 
 template <class T> struct Problem {
   Case c;
-  HostTensor<T> a, b, bias, out;
+  HostTensor<T> a, b, bias, out, residual;
 
   Problem(HostContext& ctx, const Case& at)
       : c(at),
         a(at.transpose_a ? matrix<T>(ctx, at.k, at.m, at.gap, 1) : matrix<T>(ctx, at.m, at.k, at.gap, 1)),
         b(at.transpose_b ? matrix<T>(ctx, at.n, at.k, at.gap, 2) : matrix<T>(ctx, at.k, at.n, at.gap, 2)),
         bias(matrix<T>(ctx, 1, at.n, 0, 3)),
-        out(matrix<T>(ctx, at.m, at.n, at.gap, 4)) {
+        out(matrix<T>(ctx, at.m, at.n, at.gap, 4)),
+        residual(matrix<T>(ctx, at.m, at.n, at.gap, 5)) {
     if (!c.add) {  // what is overwritten may hold anything
       for (i64 i = 0; i < out.numel(); ++i) out[i] = std::numeric_limits<T>::quiet_NaN();
     }
@@ -55,7 +57,8 @@ template <class T> struct Problem {
                                  .stride_b = b.cols(),
                                  .transpose_a = c.transpose_a,
                                  .transpose_b = c.transpose_b,
-                                 .add = c.add});
+                                 .add = c.add,
+                                 .residual = c.residual ? residual.data() : nullptr});
   }
 };
 
@@ -76,7 +79,8 @@ template <class T> double worst_error(const Case& c) {
         size += std::abs(x * y);
       }
       const double extra = (c.bias ? static_cast<double>(p.bias[j]) : 0.0) +
-                           (c.add ? static_cast<double>(before[i * before.cols() + j]) : 0.0);
+                           (c.add ? static_cast<double>(before[i * before.cols() + j]) : 0.0) +
+                           (c.residual ? static_cast<double>(p.residual[i * p.residual.cols() + j]) : 0.0);
       const double error = std::abs(sum + extra - static_cast<double>(p.out[i * p.out.cols() + j]));
       if (!(error / (size + std::abs(extra)) <= worst)) worst = error / (size + std::abs(extra));
     }
@@ -121,6 +125,16 @@ TEST_CASE("gemm: add, bias and rows with gaps", "[kernels]") {
   }
 }
 
+TEST_CASE("gemm: a residual is added beside the bias, not beside `add`", "[kernels]") {
+  for (const bool bias : {false, true}) {
+    check({.m = 29, .n = 35, .k = 19, .bias = bias, .gap = 3, .residual = true});
+    check({.m = 29, .n = 35, .k = 19, .transpose_b = true, .bias = bias, .residual = true});
+  }
+  HostContext ctx(1);
+  const Problem<float> both(ctx, {.m = 2, .n = 2, .k = 2, .add = true, .residual = true});
+  CHECK_THROWS_WITH(both.run(ctx), "gemm: add and a residual");
+}
+
 TEST_CASE("gemm: large products, which are cut along rows, columns or the sum", "[kernels]") {
   const auto [m, n, k] = GENERATE(
       table<i64, i64, i64>({{1000, 40, 130}, {21, 1000, 130}, {50, 70, 3001}, {197, 384, 96}, {384, 96, 2100}}));
@@ -128,6 +142,7 @@ TEST_CASE("gemm: large products, which are cut along rows, columns or the sum", 
   if (plain) {
     check({.m = m, .n = n, .k = k, .transpose_b = true, .bias = true});
     check({.m = m, .n = n, .k = k});
+    check({.m = m, .n = n, .k = k, .transpose_b = true, .bias = true, .gap = 2, .residual = true});
   } else {
     check({.m = m, .n = n, .k = k, .transpose_a = true, .add = true, .bias = true, .gap = 5});
   }
@@ -137,6 +152,7 @@ TEST_CASE("gemm: the same bits for any number of threads", "[kernels]") {
   const Case c = GENERATE(Case{.m = 1000, .n = 40, .k = 130}, Case{.m = 21, .n = 1000, .k = 130, .transpose_b = true},
                           Case{.m = 50, .n = 70, .k = 3001, .transpose_a = true},
                           Case{.m = 50, .n = 70, .k = 3001, .transpose_a = true, .add = true, .bias = true},
+                          Case{.m = 50, .n = 70, .k = 3001, .transpose_a = true, .residual = true},
                           Case{.m = 7, .n = 2000, .k = 200}, Case{.m = 1001, .n = 385, .k = 97});
   INFO(c);
   const auto run = [&](i64 threads) {

@@ -9,13 +9,16 @@ namespace dino::inline DINO_ABI {
 
 namespace detail {
 
-/// y (R,N) = x (R,K) W^T + b, W (N,K); b may be undefined. y is of T, or of acc_t<T>: then the sums are not rounded.
+/// y (R,N) = x (R,K) W^T + b + residual, W (N,K); b may be undefined, residual (R,N) null. y is of T, or of acc_t<T>:
+/// then the sums are not rounded.
 template <class Out, class T, class D>
-void linear_into(const Tensor<Out, D>& y, const Tensor<T, D>& x, const Tensor<T, D>& w, const Tensor<T, D>& b) {
+void linear_into(const Tensor<Out, D>& y, const Tensor<T, D>& x, const Tensor<T, D>& w, const Tensor<T, D>& b,
+                 const Out* residual = nullptr) {
   launch(x.ctx(), kernels::Gemm<T, Out>{.c = y.data(), .a = x.data(), .b = w.data(), .bias = b.data(),
                                    .m = x.rows(), .n = w.rows(), .k = x.cols(),
                                    .stride_c = y.row_stride(), .stride_a = x.row_stride(), .stride_b = w.row_stride(),
-                                   .transpose_a = false, .transpose_b = true, .add = false});
+                                   .transpose_a = false, .transpose_b = true, .add = false,
+                                   .residual = residual});
 }
 
 /// dx = dy W.

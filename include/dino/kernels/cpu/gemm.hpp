@@ -54,11 +54,20 @@ template <class T> void gemm_piece(const Gemm<T>& a, const GemmPieces& cut, i64 
                      .transpose_a = a.transpose_a,
                      .transpose_b = a.transpose_b,
                      .add = !own && a.add});
+  if (!a.residual || cut.depth > 1) return;
+  const i64 end = std::min(m0 + cut.m, a.m), width = std::min(cut.n, a.n - n0);
+  for (i64 r = m0; r < end; ++r) {
+    T* const to = a.c + r * a.stride_c + n0;
+    const T* const residual = a.residual + r * a.stride_c + n0;
+    DINO_IVDEP
+    for (i64 j = 0; j < width; ++j) to[j] += residual[j];
+  }
 }
 
 }  // namespace detail
 
 template <class T> void launch(Context<Cpu>& ctx, const Gemm<T>& a) {
+  require(!a.add || !a.residual, "gemm: add and a residual");
   if (a.m == 0 || a.n == 0) return;
   const detail::GemmPieces cut(a.m, a.n, a.k);
   T* partial = nullptr;
@@ -73,6 +82,8 @@ template <class T> void launch(Context<Cpu>& ctx, const Gemm<T>& a) {
       const T* const part = partial + (z - 1) * a.m * a.n + r * a.n;
       for (i64 j = 0; j < a.n; ++j) c[j] += part[j];
     }
+    if (!a.residual) return;
+    for (i64 j = 0; j < a.n; ++j) c[j] += a.residual[r * a.stride_c + j];
   });
   ctx.pool().release(partial);
 }

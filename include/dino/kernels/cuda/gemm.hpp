@@ -31,7 +31,7 @@ template <class T> constexpr cudaDataType_t blas_type() {
 }
 
 /// Sizes and layouts that decide which algorithm runs; pointers enter by their alignment only.
-using BlasKey = std::array<i64, 13>;
+using BlasKey = std::array<i64, 14>;
 
 /// The library's handle, a workspace of its own, and the algorithm of every shape seen. One per context.
 class Blas {
@@ -109,7 +109,9 @@ template <class T, class Out> void launch(Context<Cuda>& ctx, const Gemm<T, Out>
   if (a.m == 0 || a.n == 0) return;
   static_assert(std::is_same_v<Out, T> || std::is_same_v<Out, float>, "gemm: C is T or float");
   require(a.k > 0, "gemm: an empty sum");
+  require(!a.add || !a.residual, "gemm: add and a residual");
   require(!a.bias || std::is_same_v<Out, T>, "gemm: bias and C have different types");
+  const Out* const plus = a.residual ? a.residual : a.c;  // what the library adds to the product
   auto& blas = Blas::of(ctx);
 
   BlasProduct product;
@@ -135,13 +137,15 @@ template <class T, class Out> void launch(Context<Cuda>& ctx, const Gemm<T, Out>
                     a.stride_c,
                     a.stride_a,
                     a.stride_b,
-                    a.transpose_a + 2 * a.transpose_b + 4 * a.add + 8 * (a.bias != nullptr),
+                    a.transpose_a + 2 * a.transpose_b + 4 * a.add + 8 * (a.bias != nullptr) +
+                        16 * (a.residual != nullptr),
                     static_cast<i64>(blas_type<T>()),
                     static_cast<i64>(blas_type<Out>()),
                     alignment_of(a.a),
                     alignment_of(a.b),
                     alignment_of(a.c),
-                    alignment_of(a.bias)};
+                    alignment_of(a.bias),
+                    alignment_of(a.residual)};
   auto known = blas.algorithms().find(key);
   if (known == blas.algorithms().end()) {
     BlasPreference preference;
@@ -151,7 +155,7 @@ template <class T, class Out> void launch(Context<Cuda>& ctx, const Gemm<T, Out>
                    static_cast<u32>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
     set_preference(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(a.b));
     set_preference(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(a.a));
-    set_preference(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(a.c));
+    set_preference(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(plus));
     set_preference(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(a.c));
     cublasLtMatmulHeuristicResult_t best{};
     int found = 0;
@@ -162,8 +166,8 @@ template <class T, class Out> void launch(Context<Cuda>& ctx, const Gemm<T, Out>
             a.stride_b, cublasLtGetStatusString(status));
     known = blas.algorithms().emplace(key, best.algo).first;
   }
-  const float alpha = 1, beta = a.add ? 1.0f : 0.0f;
-  check_blas(cublasLtMatmul(blas.handle(), product, &alpha, a.b, left, a.a, right, &beta, a.c, result, a.c, result,
+  const float alpha = 1, beta = a.add || a.residual ? 1.0f : 0.0f;
+  check_blas(cublasLtMatmul(blas.handle(), product, &alpha, a.b, left, a.a, right, &beta, plus, result, a.c, result,
                             &known->second, blas.workspace(), Blas::workspace_bytes, ctx.stream()),
              str("gemm ({},{},{})", a.m, a.n, a.k));
 }

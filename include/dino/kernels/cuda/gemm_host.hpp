@@ -32,6 +32,7 @@ template <class T, class Out> void launch(Context<Cuda>& ctx, const Gemm<T, Out>
   const auto bias = a.bias ? detail::widened(a.bias, 1, a.n, a.n) : std::vector<float>();
   std::vector<float> c(static_cast<size_t>(a.m * a.n));
   if (a.add) c = detail::widened(a.c, a.m, a.n, a.stride_c);
+  const auto residual = a.residual ? detail::widened(a.residual, a.m, a.n, a.stride_c) : std::vector<float>();
   launch(ctx.host(), Gemm<float>{.c = c.data(),
                                  .a = left.data(),
                                  .b = right.data(),
@@ -44,7 +45,9 @@ template <class T, class Out> void launch(Context<Cuda>& ctx, const Gemm<T, Out>
                                  .stride_b = b_cols,
                                  .transpose_a = a.transpose_a,
                                  .transpose_b = a.transpose_b,
-                                 .add = a.add});
+                                 .add = a.add,
+                                 .residual = nullptr});
+  for (size_t i = 0; i < residual.size(); ++i) c[i] += residual[i];
   for (i64 r = 0; r < a.m; ++r) {
     for (i64 j = 0; j < a.n; ++j) a.c[r * a.stride_c + j] = from_acc<Out>(c[static_cast<size_t>(r * a.n + j)]);
   }
