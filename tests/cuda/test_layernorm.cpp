@@ -30,23 +30,32 @@ template <class Test, class... Shift> void check(i64 rows, i64 cols, bool add, S
         };
         forward(run.out(n), mean, rstd);
         forward(run.out(n), nullptr, nullptr);
-        const auto backward = [&](const Target<T>& dx, const Target<A>& dgamma, const Target<A>& dbeta) {
+        const auto backward = [&](const Target<T>& dx, const Target<A>& dgamma, const Target<A>& dbeta,
+                                  const T* residual = nullptr, const Target<A>& dbias = {}) {
           launch(run.ctx,
                  Backward{.dx = dx,
                           .dgamma = dgamma,
                           .dbeta = dbeta,
-                          .partial = dgamma || dbeta ? run.scratch(2 * Backward::blocks(rows) * cols) : nullptr,
+                          .partial = dgamma || dbeta || dbias ? run.scratch(Backward::partial_values(rows, cols)) : nullptr,
                           .dy = run.in(n),
                           .x = x,
                           .gamma = gamma,
                           .mean = mean,
                           .rstd = rstd,
                           .rows = rows,
-                          .cols = cols});
+                          .cols = cols,
+                          .residual = residual,
+                          .dbias = dbias});
         };
         backward({add ? run.inout(n) : run.out(n), add}, {run.acc_inout(cols), add}, {run.acc_inout(cols), add});
         backward({run.out(n)}, {}, {});
         backward({}, {}, {run.acc_out(cols)});
+        backward({add ? run.inout(n) : run.out(n), add}, {run.acc_inout(cols), add}, {run.acc_inout(cols), add},
+                 run.in(n), {run.acc_inout(cols), add});
+        backward({run.out(n)}, {}, {}, run.in(n));
+        backward({}, {}, {}, run.in(n), {run.acc_out(cols)});
+        T* const in_place = run.inout(n);
+        backward({in_place}, {}, {}, in_place, {run.acc_out(cols)});
       },
       shift...);
 }

@@ -11,7 +11,7 @@ namespace {
 struct Fixture {
   HostContext ctx{2};
   i64 rows, cols;
-  HostTensor<double> x, dy, gamma, beta, y, mean, rstd, partial;
+  HostTensor<double> x, dy, gamma, beta, y, mean, rstd, partial, residual;
 
   Fixture(i64 r, i64 c)
       : rows(r),
@@ -23,7 +23,8 @@ struct Fixture {
         y(ctx, {r, c}),
         mean(ctx, {r}),
         rstd(ctx, {r}),
-        partial(ctx, {2, kernels::LayerNormBackward<double>::blocks(r), c}) {}
+        partial(ctx, {kernels::LayerNormBackward<double>::partial_values(r, c)}),
+        residual(randn<double>(ctx, {r, c}, RngKey(1, 5))) {}
 
   void forward(bool keep) {
     launch(ctx, kernels::LayerNormForward<double>{.y = y.data(),
@@ -36,18 +37,21 @@ struct Fixture {
                                                   .cols = cols,
                                                   .eps = 1e-6});
   }
-  void backward(const Target<double>& dx, const Target<double>& dgamma, const Target<double>& dbeta) {
+  void backward(const Target<double>& dx, const Target<double>& dgamma, const Target<double>& dbeta,
+                const double* plus = nullptr, const Target<double>& dbias = {}) {
     launch(ctx, kernels::LayerNormBackward<double>{.dx = dx,
                                                    .dgamma = dgamma,
                                                    .dbeta = dbeta,
-                                                   .partial = dgamma || dbeta ? partial.data() : nullptr,
+                                                   .partial = dgamma || dbeta || dbias ? partial.data() : nullptr,
                                                    .dy = dy.data(),
                                                    .x = x.data(),
                                                    .gamma = gamma.data(),
                                                    .mean = mean.data(),
                                                    .rstd = rstd.data(),
                                                    .rows = rows,
-                                                   .cols = cols});
+                                                   .cols = cols,
+                                                   .residual = plus,
+                                                   .dbias = dbias});
   }
 };
 }  // namespace
@@ -100,6 +104,32 @@ TEST_CASE("layernorm: each gradient alone is the one of all together, and is add
     CHECK(dgamma2[c] == Approx(2 * dgamma[c]));
     CHECK(dbeta2[c] == Approx(2 * dbeta[c]));
   }
+}
+
+TEST_CASE("layernorm: a residual gradient is added to dx, which may take its place, and summed", "[kernels]") {
+  constexpr i64 rows = 200, cols = 33;
+  Fixture f(rows, cols);
+  f.forward(true);
+  const HostTensor<double> alone(f.ctx, {rows, cols}), dx(f.ctx, {rows, cols}), dbias(f.ctx, {cols});
+  f.backward({alone.data()}, {}, {});
+  f.backward({dx.data()}, {}, {}, f.residual.data(), {dbias.data()});
+  for (i64 i = 0; i < dx.numel(); ++i) {
+    if (!(std::abs(dx[i] - (alone[i] + f.residual[i])) <= 1e-13)) FAIL("dx " << i);
+  }
+  for (i64 c = 0; c < cols; ++c) {
+    double sum = 0;
+    for (i64 r = 0; r < rows; ++r) sum += f.residual[r * cols + c];
+    CHECK(dbias[c] == Approx(sum).epsilon(1e-12).margin(1e-12));
+  }
+  const auto written = full<double>(f.ctx, {rows, cols}, 1.0);
+  f.backward({written.data(), true}, {}, {}, f.residual.data());
+  for (i64 i = 0; i < dx.numel(); ++i) {
+    if (!(std::abs(written[i] - (dx[i] + 1)) <= 1e-13)) FAIL("dx " << i << " added");
+  }
+  const auto expected = to_vector(dx), sums = to_vector(dbias);
+  f.backward({f.residual.data()}, {}, {}, f.residual.data(), {dbias.data()});
+  CHECK(to_vector(f.residual) == expected);
+  CHECK(to_vector(dbias) == sums);
 }
 
 TEST_CASE("layernorm: the variance is two-pass, a large mean does not spoil it", "[kernels]") {

@@ -40,7 +40,7 @@ template <class T, class D> struct LayerNorm {
                        Grad<acc_t<T>, D> dbeta) {
     using Args = kernels::LayerNormBackward<T>;
     Tensor<acc_t<T>, D> partial;
-    if (dgamma.wanted() || dbeta.wanted()) partial = {ctx, {2, Args::blocks(s.x.rows()), s.x.cols()}};
+    if (dgamma.wanted() || dbeta.wanted()) partial = {ctx, {Args::partial_values(s.x.rows(), s.x.cols())}};
     launch(ctx, Args{.dx = dx.open(),
                      .dgamma = dgamma.open(),
                      .dbeta = dbeta.open(),

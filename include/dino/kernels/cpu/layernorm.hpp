@@ -4,6 +4,7 @@
 #include <dino/device/cpu.hpp>
 #include <dino/kernels/cpu/row.hpp>
 #include <dino/kernels/layernorm.hpp>
+#include <dino/kernels/reduce.hpp>
 
 #include <cmath>
 
@@ -36,12 +37,19 @@ template <class T> void layernorm_dx_row(const LayerNormBackward<T>& a, i64 r) {
   const T g = sum_over<T>(cols, [=](i64 c) { return dy[c] * gamma[c]; }) / static_cast<T>(cols);
   const T gn = sum_over<T>(cols, [=](i64 c) { return dy[c] * gamma[c] * ((x[c] - mean) * rstd); }) /
                static_cast<T>(cols);
-  if (a.dx.add) {
+  const auto write = [&](auto plus) {
     DINO_IVDEP
-    for (i64 c = 0; c < cols; ++c) dx[c] += rstd * (dy[c] * gamma[c] - g - (x[c] - mean) * rstd * gn);
+    for (i64 c = 0; c < cols; ++c) dx[c] = plus(c) + rstd * (dy[c] * gamma[c] - g - (x[c] - mean) * rstd * gn);
+  };
+  const T* const residual = a.residual ? a.residual + r * cols : nullptr;
+  if (residual && a.dx.add) {
+    write([=](i64 c) { return dx[c] + residual[c]; });
+  } else if (residual) {
+    write([=](i64 c) { return residual[c]; });
+  } else if (a.dx.add) {
+    write([=](i64 c) { return dx[c]; });
   } else {
-    DINO_IVDEP
-    for (i64 c = 0; c < cols; ++c) dx[c] = rstd * (dy[c] * gamma[c] - g - (x[c] - mean) * rstd * gn);
+    write([](i64) { return T(0); });
   }
 }
 
@@ -68,6 +76,14 @@ template <class T> void layernorm_partial(const LayerNormBackward<T>& a, i64 blo
 template <class T> void launch(Context<Cpu>& ctx, const LayerNormBackward<T>& a) {
   constexpr i64 block_rows = LayerNormBackward<T>::rows_per_block;
   const i64 cols = a.cols, blocks = LayerNormBackward<T>::blocks(a.rows);
+  if (a.dbias) {  // before dx, which may take the place of the residual
+    launch(ctx, ColumnSum<T>{.out = a.dbias,
+                             .partial = a.partial + 2 * blocks * cols,
+                             .x = a.residual,
+                             .rows = a.rows,
+                             .cols = cols,
+                             .factor = 1});
+  }
   ctx.threads().run(blocks, [&](i64 block) {
     const i64 begin = block * block_rows, end = std::min(a.rows, begin + block_rows);
     if (a.dx) {
