@@ -50,7 +50,7 @@ TEMPLATE_TEST_CASE("tokens: the gradient of assembling on CUDA equals the CPU", 
 
 TEMPLATE_TEST_CASE("tokens: drop path on CUDA keeps what the CPU keeps", "[cuda]", float, bf16) {
   const i64 cols = GENERATE(values(widths));
-  const bool add = GENERATE(false, true), window = GENERATE(false, true);
+  const bool add = GENERATE(false, true), window = GENERATE(false, true), residual = GENERATE(false, true);
   Segments segments;
   segments.add(6, 3);
   segments.add(9, 2);
@@ -63,7 +63,8 @@ TEMPLATE_TEST_CASE("tokens: drop path on CUDA keeps what the CPU keeps", "[cuda]
                                          .cols = cols,
                                          .key = RngKey(3, 4),
                                          .window = window ? BatchWindow{3, 8, 2} : BatchWindow{},
-                                         .rate = 0.3});
+                                         .rate = 0.3,
+                                         .residual = residual ? run.in(n) : nullptr});
   });
 }
 

@@ -26,8 +26,9 @@ template <class T> struct AssembleTokensBackward {
   double bytes() const { return 2.0 * static_cast<double>(images * (n + 1) * cols) * sizeof(T); }
 };
 
-/// out = x * keep(image) / (1 - rate): all rows of an image share one draw, u >= rate keeps it, u = uniform(key,
-/// number). Images are numbered through all groups, as they stand in the full batch (BatchWindow).
+/// out = x * keep(image) / (1 - rate) + residual: all rows of an image share one draw, u >= rate keeps it, u = uniform(key,
+/// number). Images are numbered through all groups, as they stand in the full batch (BatchWindow). residual may be
+/// null; out may be x.
 template <class T> struct DropPath {
   Target<T> out;  // (R,C)
   const T* x;     // (R,C)
@@ -36,7 +37,10 @@ template <class T> struct DropPath {
   RngKey key;
   BatchWindow window;
   double rate;
-  double bytes() const { return 2.0 * static_cast<double>(segments->rows() * cols) * sizeof(T); }
+  const T* residual = nullptr;  // (R,C)
+  double bytes() const {
+    return (residual ? 3.0 : 2.0) * static_cast<double>(segments->rows() * cols) * sizeof(T);
+  }
 };
 
 /// y[i,:] = x[index[i],:].

@@ -43,7 +43,10 @@ template <class T> void launch(Context<Cpu>& ctx, const DropPath<T>& a) {
       const bool keep = static_cast<double>(a.key.uniform(static_cast<u64>(first + a.window.number(image)))) >= a.rate;
       const T factor = keep ? inverse : T(0);
       const i64 begin = (s.row + image * s.tokens) * a.cols;
-      for (i64 i = begin; i < begin + s.tokens * a.cols; ++i) a.out.put(i, factor * a.x[i]);
+      const i64 end = begin + s.tokens * a.cols;
+      for (i64 i = begin; i < end; ++i) a.out.put(i, factor * a.x[i]);
+      if (!a.residual) return;
+      for (i64 i = begin; i < end; ++i) a.out.ptr[i] += a.residual[i];
     });
     first += a.window.images == 0 ? s.images : s.images / a.window.images * a.window.batch;
   }

@@ -62,7 +62,7 @@ template <class T, int width> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(tokens_sum_thr
 /// One group of images, by value: what its kernel needs of DropPath.
 template <class T> struct DropPathGroup {
   Target<T> out;  // the first row of the group
-  const T* x;
+  const T *x, *residual;
   i64 image_values, blocks_per_image;
   i64 number;  // of the group's first image
   RngKey key;
@@ -84,6 +84,12 @@ template <class T, int width> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(tokens_threads
     load_values<width>(x, a.x + image * a.image_values + at);
     DINO_UNROLL
     for (int i = 0; i < width; ++i) x[i] *= factor;
+    if (a.residual) {
+      float plus[width];
+      load_values<width>(plus, a.residual + image * a.image_values + at);
+      DINO_UNROLL
+      for (int i = 0; i < width; ++i) x[i] += plus[i];
+    }
     put_values<width>(a.out, image * a.image_values + at, x);
   }
 }
@@ -158,10 +164,11 @@ template <class T> void launch(Context<Cuda>& ctx, const DropPath<T>& a) {
   static_assert(std::is_same_v<acc_t<T>, float>, "tokens on CUDA: float and 16-bit numbers only");
   i64 number = 0;
   for (const auto& s : *a.segments) {
-    with_run_width<T>(rows_take_packs<T>(a.cols, a.out.ptr, a.x), [&](auto width) {
+    with_run_width<T>(rows_take_packs<T>(a.cols, a.out.ptr, a.x, a.residual), [&](auto width) {
       constexpr i64 block = detail::tokens_threads * detail::drop_path_runs * width();
       const detail::DropPathGroup<T> group{.out = {a.out.ptr + s.row * a.cols, a.out.add},
                                            .x = a.x + s.row * a.cols,
+                                           .residual = a.residual ? a.residual + s.row * a.cols : nullptr,
                                            .image_values = s.tokens * a.cols,
                                            .blocks_per_image = (s.tokens * a.cols + block - 1) / block,
                                            .number = number,
