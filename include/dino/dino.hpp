@@ -58,6 +58,7 @@
 #include <dino/ops/mlp.hpp>
 #include <dino/ops/normalize.hpp>
 #include <dino/ops/patchify.hpp>
+#include <dino/ops/pre_norm.hpp>
 #include <dino/ops/reduce.hpp>
 #include <dino/ops/shape.hpp>
 #include <dino/ops/softmax.hpp>

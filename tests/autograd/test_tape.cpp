@@ -3,6 +3,7 @@
 #include <dino/ops/layernorm.hpp>
 #include <dino/ops/map.hpp>
 #include <dino/ops/mlp.hpp>
+#include <dino/ops/pre_norm.hpp>
 #include <dino/ops/reduce.hpp>
 #include <dino/ops/softmax.hpp>
 
@@ -63,6 +64,8 @@ TEST_CASE("tape: a record keeps alive exactly its Saved", "[autograd]") {
   CHECK(kept(ctx, x, [](auto v) { return softmax(v); }) == cost(ctx, shape));  // y
   CHECK(kept(ctx, x, [&](auto v) { return layernorm(v, gamma, gamma, 1e-6); }) == 2 * cost(ctx, {300}));
   CHECK(kept(ctx, x, [&](auto v) { return mlp(v, w1, b1, w2, gamma); }) == cost(ctx, {300, 20}));  // hidden
+  CHECK(kept(ctx, x, [&](auto v) { return pre_norm_mlp(v, gamma, gamma, w1, b1, w2, gamma, {}); }) ==
+        cost(ctx, {300, 20}) + 2 * cost(ctx, {300}));  // hidden, and two numbers a row
   CHECK(kept(ctx, x, [](auto v) { return gather(v, {0, 1, 2}); }) == cost(ctx, {6}));              // three i64
 }
 

@@ -21,7 +21,7 @@ TEST_CASE("micro_batch: the bytes of an image, by hand", "[ssl]") {
   c.backbone = {.image_size = 8, .patch_size = 4, .dim = 10, .depth = 3, .heads = 1, .mlp_ratio = 2};
   c.head = {.outputs = 100, .layers = 3, .hidden = 20, .bottleneck = 5};
   const double tokens = 2 * 5 + 4 * 2;  // 2 crops of 4 patches, 4 crops of one, each with a class token
-  const double trunk = tokens * (3 * (9 * 10 + 20) + 4 * 10), head = 8 * (3 * 3 * 20 + 2 * 100);
+  const double trunk = tokens * (3 * (6 * 10 + 20) + 6 * 10 + 2 * 20), head = 8 * (3 * 3 * 20 + 2 * 100);
   CHECK(activation_bytes(c, {{2, 8, 8}, {4, 4, 4}}) == 4 * (trunk + head));
   CHECK(activation_bytes(c, {{2, 8, 8}, {4, 4, 4}}, 2) == 2 * (trunk + head));
 }

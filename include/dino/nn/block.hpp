@@ -4,8 +4,7 @@
 #include <dino/nn/attention.hpp>
 #include <dino/nn/mlp.hpp>
 #include <dino/nn/norm.hpp>
-#include <dino/ops/drop_path.hpp>
-#include <dino/ops/map.hpp>
+#include <dino/ops/pre_norm.hpp>
 
 namespace dino::inline DINO_ABI::nn {
 
@@ -26,8 +25,10 @@ template <class T, class D> struct Block {
         drop_rate(rate) {}
 
   template <class X> X operator()(const X& x, const Segments& segments) const {
-    const X y = add(x, drop_path(attn(norm1(x), segments), drop_rate, segments));  // (R,C)
-    return add(y, drop_path(mlp(norm2(y)), drop_rate, segments));                  // (R,C)
+    const X y = pre_norm_attention(x, norm1.weight, norm1.bias, attn.qkv.weight, attn.qkv.bias, attn.proj.weight,
+                                   attn.proj.bias, attn.heads, segments, {norm1.eps, drop_rate});  // (R,C)
+    return pre_norm_mlp(y, norm2.weight, norm2.bias, mlp.fc1.weight, mlp.fc1.bias, mlp.fc2.weight, mlp.fc2.bias,
+                        segments, {norm2.eps, drop_rate});  // (R,C)
   }
 };
 

@@ -10,7 +10,7 @@ namespace ops {
 
 template <class T, class D> struct DropPath {
   struct Attr {
-    double rate;
+    double rate = 0;
     Segments segments;
     RngKey key;
     BatchWindow window;
@@ -41,15 +41,29 @@ template <class T, class D> struct DropPath {
 
 }  // namespace ops
 
+namespace detail {
+
+/// The draw of the next branch: none on a Tensor or at rate 0.
+template <class T, class D>
+typename ops::DropPath<T, D>::Attr draw_drop_path(const Tensor<T, D>&, double, const Segments&) { return {}; }
+
+template <class T, class D>
+typename ops::DropPath<T, D>::Attr draw_drop_path(const Var<T, D>& x, double rate, const Segments& segments) {
+  require(rate >= 0 && rate < 1, "drop_path: rate {} is outside [0, 1)", rate);
+  if (rate == 0) return {};
+  return {rate, segments, x.tape->next_key(), x.tape->window()};
+}
+
+}  // namespace detail
+
 /// y = x * keep / (1 - rate), one draw per image: P(keep) = 1 - rate. On a Tensor (teacher, evaluation) nothing is
 /// dropped. x: (R,C).  rate in [0, 1). Keeps the key, not the mask. Source: Huang et al. 2016; vision_transformer.py,
 /// drop_path.
 template <class T, class D> Tensor<T, D> drop_path(const Tensor<T, D>& x, double, const Segments&) { return x; }
 
 template <class T, class D> Var<T, D> drop_path(const Var<T, D>& x, double rate, const Segments& segments) {
-  require(rate >= 0 && rate < 1, "drop_path: rate {} is outside [0, 1)", rate);
-  if (rate == 0) return x;
-  return apply<ops::DropPath<T, D>>({rate, segments, x.tape->next_key(), x.tape->window()}, x);
+  const auto draw = detail::draw_drop_path(x, rate, segments);
+  return draw.rate == 0 ? x : apply<ops::DropPath<T, D>>(draw, x);
 }
 
 }  // namespace dino::inline DINO_ABI

@@ -9,9 +9,9 @@
 
 namespace dino::inline DINO_ABI {
 
-/// Bytes that one image keeps alive between forward and backward, all its crops together: per token and block 1 + 1 + 3
-/// + 1 + 1 + 1 + 1 rows of C (input, norm, qkv, attention, residual, norm, branch) and the hidden row of the MLP; per
-/// crop the head's rows and the logits, for the student and, two crops, the teacher. An estimate from above;
+/// Bytes that one image keeps alive between forward and backward, all its crops together: per token and block 1 + 3 + 1
+/// + 1 rows of C (input, qkv, attention, residual) and the hidden row of the MLP; per token the rows of one block that
+/// come and go, 6 of C (norm, branch, gradients) and 2 hidden ones; per crop the head's rows and the logits, for the student and, two crops, the teacher. An estimate from above;
 /// bytes_per_value: 4 for float.
 inline double activation_bytes(const DinoConfig& config, const std::vector<CropGroup>& groups,
                                double bytes_per_value = 4) {
@@ -23,8 +23,9 @@ inline double activation_bytes(const DinoConfig& config, const std::vector<CropG
     crops += static_cast<double>(g.crops);
   }
   const auto dim = static_cast<double>(vit.dim);
-  const double block = 9 * dim + static_cast<double>(vit.hidden());
-  const double trunk = tokens * (static_cast<double>(vit.depth) * block + 4 * dim);
+  const auto hidden = static_cast<double>(vit.hidden());
+  const double kept = static_cast<double>(vit.depth) * (6 * dim + hidden), passing = 6 * dim + 2 * hidden;
+  const double trunk = tokens * (kept + passing);
   const double head =
       (crops + 2) * (static_cast<double>(config.head.layers) * 3 * static_cast<double>(config.head.hidden) +
                      2 * static_cast<double>(config.head.outputs));
