@@ -112,18 +112,114 @@ TEST_CASE("attention: scores far apart neither overflow nor lose the sum", "[cud
   });
 }
 
-TEST_CASE("attention: a size of heads without a kernel is a clear error", "[cuda]") {
+namespace {
+
+/// One image, head_dim 16, scale 1/4: scores of +-10140 and a small part in -3..3, every one of them exact in float and
+/// bf16. Queries are of both signs; above(j) is the sign of key j.
+template <class Above> std::vector<double> far_apart(i64 tokens, Above above) {
+  std::vector<double> qkv;
+  for (i64 i = 0; i < tokens; ++i) {
+    const double query = i % 3 == 0 ? -52 : 52, key = above(i) ? 52 : -52;
+    for (i64 c = 0; c < 48; ++c) {
+      const bool last = c % 16 == 15;  // query 4, key -3..3
+      if (c < 16) qkv.push_back(last ? 4 : query);
+      if (c >= 16 && c < 32) qkv.push_back(last ? static_cast<double>((i * 5) % 7 - 3) : key);
+      if (c >= 32) qkv.push_back(static_cast<double>(((48 * i + c) * 37) % 101 - 50) / 32);
+    }
+  }
+  return qkv;
+}
+
+template <class Test, class Above> void check_far_apart(Above above) {
+  const i64 tokens = 70;  // a tile of keys, and six more
+  const auto segments = one_group(1, tokens);
+  const auto qkv = far_apart(tokens, above);
+  // value: as in check. acc, forward: differences of scores are exact, so only exp and sums of 70 round.
+  // acc, backward: P = exp(score - lse), and the rounding of an lse of 10140 is 5e-4; twice that with log2(e) in it.
+  for (const bool backward : {false, true}) {
+    compare_devices<Test>({.value = 2e-2, .acc = backward ? 2e-3 : 2e-6}, [&](auto& run) {
+      using T = typename std::decay_t<decltype(run)>::Scalar;
+      using A = acc_t<T>;
+      const T* const in = run.values(qkv);
+      T* const out = run.out(tokens * 16);
+      A* const lse = run.acc_out(tokens);
+      launch(run.ctx, kernels::AttentionForward<T>{.out = out,
+                                                   .lse = lse,
+                                                   .class_map = run.acc_out(tokens),
+                                                   .qkv = in,
+                                                   .segments = &segments,
+                                                   .heads = 1,
+                                                   .head_dim = 16,
+                                                   .scale = A(0.25)});
+      if (!backward) return;
+      launch(run.ctx, kernels::AttentionBackward<T>{.dqkv = {run.out(tokens * 48), false},
+                                                    .dout = run.in(tokens * 16),
+                                                    .out = out,
+                                                    .qkv = in,
+                                                    .lse = lse,
+                                                    .segments = &segments,
+                                                    .heads = 1,
+                                                    .head_dim = 16,
+                                                    .scale = A(0.25)});
+    });
+  }
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("attention: scores of +-1e4, where exp of a score is infinity or zero", "[cuda]", float, bf16) {
+  SECTION("every key on one side: rows of +1e4, and rows of -1e4") {
+    check_far_apart<TestType>([](i64) { return true; });
+  }
+  SECTION("both sides in every row") {
+    check_far_apart<TestType>([](i64 j) { return j % 2 == 0; });
+  }
+  SECTION("the largest score comes with the last tile, or with the first") {
+    check_far_apart<TestType>([](i64 j) { return j >= 64; });
+  }
+}
+
+TEST_CASE("attention: a size of heads without a kernel is an error that names it, and what to do", "[cuda]") {
   Context<Cuda> ctx;
   const auto segments = one_group(1, 5);
-  const kernels::AttentionForward<float> args{.out = nullptr,
-                                              .lse = nullptr,
-                                              .class_map = nullptr,
-                                              .qkv = nullptr,
-                                              .segments = &segments,
-                                              .heads = 1,
-                                              .head_dim = 48,
-                                              .scale = 1};
-  CHECK_THROWS_WITH(launch(ctx, args), contains("heads of 48 values; there are kernels for 16, 32 and 64"));
+  const i64 head_dim = GENERATE(0, 8, 48, 128);
+  float number = 0;  // never read: the size is looked at first
+  const kernels::AttentionForward<float> forward{.out = &number,
+                                                 .lse = nullptr,
+                                                 .class_map = nullptr,
+                                                 .qkv = &number,
+                                                 .segments = &segments,
+                                                 .heads = 1,
+                                                 .head_dim = head_dim,
+                                                 .scale = 1};
+  const kernels::AttentionBackward<float> backward{.dqkv = {&number, false},
+                                                   .dout = &number,
+                                                   .out = &number,
+                                                   .qkv = &number,
+                                                   .lse = &number,
+                                                   .segments = &segments,
+                                                   .heads = 1,
+                                                   .head_dim = head_dim,
+                                                   .scale = 1};
+  const std::string size = std::to_string(head_dim);
+  const auto message = contains("head_dim is " + size + "; there are kernels for 64, 32 and 16. Choose the number of " +
+                                "heads so that width / heads is one of them, or compute on the CPU");
+  CHECK_THROWS_WITH(launch(ctx, forward), message);
+  CHECK_THROWS_WITH(launch(ctx, backward), message);
+}
+
+TEMPLATE_TEST_CASE("attention: backward without a target is no work", "[cuda]", float, bf16) {
+  Context<Cuda> ctx;
+  const auto segments = one_group(1, 5);
+  CHECK_NOTHROW(launch(ctx, kernels::AttentionBackward<TestType>{.dqkv = {},  // nothing may be read: all is null
+                                                                 .dout = nullptr,
+                                                                 .out = nullptr,
+                                                                 .qkv = nullptr,
+                                                                 .lse = nullptr,
+                                                                 .segments = &segments,
+                                                                 .heads = 1,
+                                                                 .head_dim = 16,
+                                                                 .scale = 1}));
 }
 
 TEST_CASE("attention: one tile under a race checker", "[cuda][tiny]") {
