@@ -109,6 +109,10 @@
 #include <dino/io/program_options.hpp>
 #include <dino/io/program_rules.hpp>
 #include <dino/io/progress.hpp>
+#include <dino/io/pth.hpp>
+#include <dino/io/pth_pickle.hpp>
+#include <dino/io/pth_tree.hpp>
+#include <dino/io/pth_zip.hpp>
 #include <dino/io/record.hpp>
 #include <dino/io/report.hpp>
 #include <dino/io/report_charts.hpp>
