@@ -271,8 +271,8 @@ void add_dino_loss(const Machines& machines, i64 views, i64 images, i64 outputs)
 
 void add_optimizer(const Machines& machines, i64 n) {
   using Range = kernels::UpdateRange<float>;
-  const auto range = std::make_shared<const Range>(Range{
-      .offset = 0, .n = n, .lr = 5e-4f, .decay = 0.04f, .correction1 = 0.1f, .correction2 = 1e-3f, .adapt = false});
+  const auto packed = std::make_shared<const kernels::PackedRanges<float>>(
+      std::vector<Range>{{.offset = 0, .n = n, .count = 1, .lr = 1, .decay = 1, .adapt = false}});
   add_kernel(machines, "adamw" + sizes({n}), [=](Buffers x) {
     const double bytes = 7.0 * static_cast<double>(n) * sizeof(float);  // reads p, m, v, g; writes p, m, v
     return x.call(kernels::AdamW<float>{.p = x(n),
@@ -280,12 +280,14 @@ void add_optimizer(const Machines& machines, i64 n) {
                                         .m = x(n),
                                         .v = x.squares(n),
                                         .g = x(n),
-                                        .ranges = {range.get(), 1},
+                                        .ranges = packed->at(packed->words.data()),
+                                        .lr = 5e-4,
+                                        .weight_decay = 0.04,
                                         .clip_norm = nullptr,
                                         .clip = 0,
-                                        .beta1 = 0.9f,
-                                        .beta2 = 0.999f,
-                                        .eps = 1e-8f},
+                                        .beta1 = 0.9,
+                                        .beta2 = 0.999,
+                                        .eps = 1e-8},
                   bytes);
   });
   add_kernel(machines, "ema" + sizes({n}), [=](Buffers x) {

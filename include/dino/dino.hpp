@@ -19,6 +19,7 @@
 #include <dino/device/cpu.hpp>
 #include <dino/device/device.hpp>
 #include <dino/device/pool.hpp>
+#include <dino/device/step_state.hpp>
 #include <dino/device/threads.hpp>
 
 #include <dino/kernels/attention.hpp>

@@ -44,7 +44,7 @@ TEMPLATE_TEST_CASE("dino_loss: CUDA equals CPU", "[cuda]", float, bf16, f16) {
                                                 .images = images,
                                                 .outputs = outputs,
                                                 .tau_s = acc_t<T>(0.1),
-                                                .tau_t = acc_t<T>(0.4)});
+                                                .tau_t = 0.4});
   };
   compare_devices<TestType>(tolerance, f);
   if (keep) compare_devices<TestType>(tolerance, f, Shifted{});
@@ -63,7 +63,8 @@ TEMPLATE_TEST_CASE("dino_loss: the gradient on CUDA equals the CPU", "[cuda]", f
     const T* const t = run.in(2 * images * outputs);
     const acc_t<T>* const center = run.acc_in(outputs);
     acc_t<T>*const lse_s = run.acc_out(views * images), *const lse_t = run.acc_out(2 * images);
-    const auto tau_s = acc_t<T>(0.1), tau_t = acc_t<T>(0.4);
+    const auto tau_s = acc_t<T>(0.1);
+    const auto tau_t = StepScalar::read(reinterpret_cast<const double*>(run.index({__builtin_bit_cast(i64, 0.4)})));
     launch(run.ctx, kernels::DinoLossForward<T>{.loss = run.acc_out(1),
                                                 .entropy = run.acc_out(1),
                                                 .lse_s = lse_s,
@@ -117,7 +118,7 @@ TEST_CASE("dino_loss: both passes on CUDA are free of races", "[cuda][tiny]") {
                                                 .images = 1,
                                                 .outputs = outputs,
                                                 .tau_s = acc_t<T>(0.1),
-                                                .tau_t = acc_t<T>(0.4)});
+                                                .tau_t = 0.4});
     launch(run.ctx, kernels::DinoLossBackward<T>{.ds = {s, false},
                                                  .dloss = run.acc_values({1}),
                                                  .s = s,
@@ -129,7 +130,7 @@ TEST_CASE("dino_loss: both passes on CUDA are free of races", "[cuda][tiny]") {
                                                  .images = 1,
                                                  .outputs = outputs,
                                                  .tau_s = acc_t<T>(0.1),
-                                                 .tau_t = acc_t<T>(0.4)});
+                                                 .tau_t = 0.4});
   });
 }
 
@@ -150,7 +151,7 @@ TEST_CASE("dino_loss: many images are added in one order on CUDA", "[cuda]") {
                                                 .images = images,
                                                 .outputs = 3,
                                                 .tau_s = acc_t<T>(0.1),
-                                                .tau_t = acc_t<T>(0.4)});
+                                                .tau_t = 0.4});
   });
 }
 
@@ -171,7 +172,7 @@ TEST_CASE("dino_loss: rows of more stretches than a warp has lanes on CUDA", "[c
                                                 .images = 1,
                                                 .outputs = outputs,
                                                 .tau_s = acc_t<T>(0.1),
-                                                .tau_t = acc_t<T>(0.4)});
+                                                .tau_t = 0.4});
   });
 }
 
@@ -200,6 +201,6 @@ TEST_CASE("dino_loss: logits far from zero neither overflow nor lose the loss on
                                                 .images = images,
                                                 .outputs = outputs,
                                                 .tau_s = acc_t<T>(0.125),
-                                                .tau_t = acc_t<T>(0.0625)});
+                                                .tau_t = 0.0625});
   });
 }

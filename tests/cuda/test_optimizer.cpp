@@ -11,7 +11,7 @@ namespace {
 // Masters and moments: a few roundings of float, contracted to FMA or not. Copies: one rounding to bf16, 2^-8.
 constexpr compare::Tolerance tolerance{.value = 4e-3, .acc = 2e-6};
 
-constexpr i64 block = kernels::RangeNorms<float>::block;
+constexpr i64 block = kernels::RangeTable<float>::block;
 constexpr i64 total = block + 1024;  // holds all ranges, with gaps between them and behind
 
 /// One value, a length that no pack divides, none, a block and a bit, one pack.
@@ -22,10 +22,9 @@ template <class T> std::vector<kernels::UpdateRange<acc_t<T>>> ranges(i64 offset
     const auto k = static_cast<A>(list.size() + 1);
     list.push_back({.offset = offset,
                     .n = n,
+                    .count = static_cast<i64>(list.size()) * 9 + 1,
                     .lr = k / 8,
-                    .decay = list.empty() ? A(0) : k / 16,
-                    .correction1 = k / 16,
-                    .correction2 = k / 64,
+                    .decay = list.empty() ? A(0) : k / 4,
                     .adapt = list.size() != 1});
     offset += (n + 63) / 64 * 64 + 64;
   }
@@ -43,6 +42,11 @@ template <class Run> struct Buffers {
 
   acc_t<T>* flat() { return run.acc_inout(total + 1) + shift; }
   const acc_t<T>* gradient() { return run.acc_in(total + 1) + shift; }
+  /// A number that the kernel reads from its device.
+  StepScalar number(double x) {
+    const i64 words = __builtin_bit_cast(i64, x);
+    return StepScalar::read(reinterpret_cast<const double*>(run.index({words})));
+  }
   T* copy(bool wanted) { return wanted ? run.out(total + 1) + shift : nullptr; }
 };
 
@@ -58,7 +62,8 @@ template <class Test, class F> void compare_steps(F f) {
     compare_devices<Test>(tolerance, [&](auto& run) {
       using Run = std::decay_t<decltype(run)>;
       using T = typename Run::Scalar;
-      f(run, Buffers<Run>{run, layout.shift}, ranges<T>(layout.offset), layout.copies,
+      const kernels::PackedRanges<acc_t<T>> packed(ranges<T>(layout.offset));
+      f(run, Buffers<Run>{run, layout.shift}, packed.at(run.index(packed.words)), layout.copies,
         static_cast<acc_t<T>>(layout.clip));
     });
   }
@@ -71,11 +76,12 @@ TEMPLATE_TEST_CASE("optimizer: norms on CUDA are those of the CPU", "[cuda]", fl
     INFO("terms " << terms);
     compare_steps<TestType>([&](auto& run, auto buffers, const auto& list, bool clipped, auto clip) {
       using T = typename std::decay_t<decltype(run)>::Scalar;
-      launch(run.ctx, kernels::RangeNorms<T>{.norm = run.acc_out(static_cast<i64>(list.size())),
-                                             .partial = run.acc_out(5),
+      launch(run.ctx, kernels::RangeNorms<T>{.norm = run.acc_out(list.range_count),
+                                             .partial = run.acc_out(list.block_count),
                                              .g = terms & 1 ? buffers.gradient() : nullptr,
                                              .p = terms & 2 ? buffers.gradient() : nullptr,
                                              .ranges = list,
+                                             .weight_decay = 0.25,
                                              .clip_norm = clipped ? run.acc_values(some_norms) : nullptr,
                                              .clip = clip});
     });
@@ -97,11 +103,13 @@ TEMPLATE_TEST_CASE("optimizer: AdamW on CUDA takes the step of the CPU", "[cuda]
                                       .v = v,
                                       .g = buffers.gradient(),
                                       .ranges = list,
+                                      .lr = buffers.number(0.5),
+                                      .weight_decay = buffers.number(0.25),
                                       .clip_norm = copies ? run.acc_values(some_norms) : nullptr,
                                       .clip = clip,
-                                      .beta1 = A(0.875),
-                                      .beta2 = A(0.9375),
-                                      .eps = A(1e-3)});
+                                      .beta1 = 0.875,
+                                      .beta2 = 0.9375,
+                                      .eps = 1e-3});
   });
 }
 
@@ -113,6 +121,8 @@ TEMPLATE_TEST_CASE("optimizer: SGD on CUDA takes the step of the CPU", "[cuda]",
                                     .buffer = buffers.flat(),
                                     .g = buffers.gradient(),
                                     .ranges = list,
+                                    .lr = buffers.number(0.5),
+                                    .weight_decay = buffers.number(0.25),
                                     .clip_norm = copies ? run.acc_values(some_norms) : nullptr,
                                     .clip = clip,
                                     .momentum = acc_t<T>(0.875)});
@@ -127,6 +137,8 @@ TEMPLATE_TEST_CASE("optimizer: LARS on CUDA takes the step of the CPU", "[cuda]"
                                      .buffer = buffers.flat(),
                                      .g = buffers.gradient(),
                                      .ranges = list,
+                                     .lr = buffers.number(0.5),
+                                     .weight_decay = buffers.number(0.25),
                                      .clip_norm = copies ? run.acc_values(some_norms) : nullptr,
                                      .p_norm = run.acc_values(some_norms),
                                      .d_norm = run.acc_values(other_norms),
@@ -147,7 +159,7 @@ TEMPLATE_TEST_CASE("optimizer: averages on CUDA are those of the CPU", "[cuda]",
                                         .copy = copies ? run.out(n + shift) + shift : nullptr,
                                         .p = run.acc_in(n + shift) + shift,
                                         .n = n,
-                                        .momentum = acc_t<T>(0.75)});
+                                        .momentum = 0.75});
       });
     }
   }
@@ -162,7 +174,7 @@ TEST_CASE("optimizer: one misaligned buffer among aligned ones", "[cuda]") {
                                         .copy = run.out(64),
                                         .p = run.acc_in(64),
                                         .n = 64,
-                                        .momentum = acc_t<T>(0.75)});
+                                        .momentum = 0.75});
       },
       Shifted{});
 }

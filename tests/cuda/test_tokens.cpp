@@ -57,11 +57,12 @@ TEMPLATE_TEST_CASE("tokens: drop path on CUDA keeps what the CPU keeps", "[cuda]
   compare_both<TestType>([&](auto& run) {
     using T = typename std::decay_t<decltype(run)>::Scalar;
     const i64 n = segments.rows() * cols;
+    const u64* const step = reinterpret_cast<const u64*>(run.index({41}));  // read where the kernel runs
     launch(run.ctx, kernels::DropPath<T>{.out = {add ? run.inout(n) : run.out(n), add},
                                          .x = run.in(n),
                                          .segments = &segments,
                                          .cols = cols,
-                                         .key = RngKey(3, 4),
+                                         .key = StepKey(3, 4, step),
                                          .window = window ? BatchWindow{3, 8, 2} : BatchWindow{},
                                          .rate = 0.3,
                                          .residual = residual ? run.in(n) : nullptr});

@@ -11,28 +11,23 @@ using namespace dino;
 namespace {
 template <class T> using Ranges = std::vector<kernels::UpdateRange<T>>;
 
-constexpr i64 block = kernels::RangeNorms<float>::block;
+constexpr i64 block = kernels::RangeTable<float>::block;
 constexpr i64 total = 2 * block + 400;
 
 /// Three tensors with gaps between them; the second one has more than two blocks.
 template <class T> Ranges<T> ranges() {
-  return {
-      {.offset = 3, .n = 5, .lr = T(0.1), .decay = 0, .correction1 = T(0.1), .correction2 = T(0.001), .adapt = false},
-      {.offset = 64,
-       .n = 2 * block + 7,
-       .lr = T(0.2),
-       .decay = T(0.04),
-       .correction1 = T(0.19),
-       .correction2 = T(0.002),
-       .adapt = true},
-      {.offset = 2 * block + 128,
-       .n = 64,
-       .lr = T(0.3),
-       .decay = T(0.4),
-       .correction1 = T(0.5),
-       .correction2 = T(0.01),
-       .adapt = true}};
+  return {{.offset = 3, .n = 5, .count = 1, .lr = T(0.5), .decay = 0, .adapt = false},
+          {.offset = 64, .n = 2 * block + 7, .count = 2, .lr = 1, .decay = T(0.1), .adapt = true},
+          {.offset = 2 * block + 128, .n = 64, .count = 100, .lr = T(1.5), .decay = 1, .adapt = true}};
 }
+constexpr double lr = 0.2, weight_decay = 0.4;
+
+/// A table in the memory of the host.
+template <class T> struct Table {
+  kernels::PackedRanges<T> packed;
+  kernels::RangeTable<T> table;
+  explicit Table(const Ranges<T>& list) : packed(list), table(packed.at(packed.words.data())) {}
+};
 
 template <class T> struct Buffers {
   HostTensor<T> p, g, m, v, norms;
@@ -46,12 +41,14 @@ template <class T> struct Buffers {
 
 template <class T> std::vector<T> norms(HostContext& ctx, const T* g, const T* p, const T* clip_norm = nullptr,
                                         T clip = 0, const Ranges<T>& list = ranges<T>()) {
+  const Table<T> on(list);
   const HostTensor<T> norm(ctx, {static_cast<i64>(list.size())}), partial(ctx, {5});
   launch(ctx, kernels::RangeNorms<T>{.norm = norm.data(),
                                      .partial = partial.data(),
                                      .g = g,
                                      .p = p,
-                                     .ranges = list,
+                                     .ranges = on.table,
+                                     .weight_decay = weight_decay,
                                      .clip_norm = clip_norm,
                                      .clip = clip});
   return to_vector(norm);
@@ -71,6 +68,7 @@ template <class F> double norm_of(const auto& range, F f) {
 template <class F> void check_ranges(const HostTensor<double>& x, const HostTensor<double>& before, F f) {
   std::vector<double> expected = to_vector(before);
   const auto list = ranges<double>();
+  const Table<double> on(list);
   for (size_t r = 0; r < list.size(); ++r) {
     for (i64 i = list[r].offset; i < list[r].offset + list[r].n; ++i) {
       expected[static_cast<size_t>(i)] = f(i, list[r], static_cast<i64>(r));
@@ -93,10 +91,11 @@ TEST_CASE("optimizer: norms of each range", "[kernels]") {
   const auto of_g = norms<double>(ctx, b.g.data(), nullptr), of_p = norms<double>(ctx, nullptr, b.p.data());
   const auto both = norms<double>(ctx, b.g.data(), b.p.data());
   const auto list = ranges<double>();
+  const Table<double> on(list);
   for (size_t r = 0; r < 3; ++r) {
     CHECK(of_g[r] == Approx(norm_of(list[r], [&](i64 i) { return b.g[i]; })).epsilon(1e-13));
     CHECK(of_p[r] == Approx(norm_of(list[r], [&](i64 i) { return b.p[i]; })).epsilon(1e-13));
-    CHECK(both[r] == Approx(norm_of(list[r], [&](i64 i) { return b.g[i] + list[r].decay * b.p[i]; })).epsilon(1e-13));
+    CHECK(both[r] == Approx(norm_of(list[r], [&](i64 i) { return b.g[i] + weight_decay * list[r].decay * b.p[i]; })).epsilon(1e-13));
   }
   CHECK(norms<double>(ctx, b.g.data(), nullptr, nullptr, 0, {}).empty());
 }
@@ -108,11 +107,12 @@ TEST_CASE("optimizer: norms of a step see the clipped gradient", "[kernels]") {
   const double clip = 20;  // below the norm of the second range only
   const auto after = norms<double>(ctx, b.g.data(), b.p.data(), before.data(), clip);
   const auto list = ranges<double>();
+  const Table<double> on(list);
   for (size_t r = 0; r < 3; ++r) {
     const double scale = clipped(before[r], clip);
     CHECK((scale < 1) == (r == 1));
     CHECK(after[r] ==
-          Approx(norm_of(list[r], [&](i64 i) { return scale * b.g[i] + list[r].decay * b.p[i]; })).epsilon(1e-13));
+          Approx(norm_of(list[r], [&](i64 i) { return scale * b.g[i] + weight_decay * list[r].decay * b.p[i]; })).epsilon(1e-13));
   }
 }
 
@@ -121,6 +121,7 @@ TEST_CASE("optimizer: AdamW, with decay before the step, per-tensor clipping and
   const double clip = GENERATE(0.0, 3.0);
   const Buffers<double> b(ctx), old(ctx);
   const auto list = ranges<double>();
+  const Table<double> on(list);
   const auto norm = norms<double>(ctx, b.g.data(), nullptr);
   const double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
   launch(ctx, kernels::AdamW<double>{.p = b.p.data(),
@@ -128,7 +129,9 @@ TEST_CASE("optimizer: AdamW, with decay before the step, per-tensor clipping and
                                      .m = b.m.data(),
                                      .v = b.v.data(),
                                      .g = b.g.data(),
-                                     .ranges = list,
+                                     .ranges = on.table,
+                                     .lr = lr,
+                                     .weight_decay = weight_decay,
                                      .clip_norm = norm.data(),
                                      .clip = clip,
                                      .beta1 = beta1,
@@ -140,8 +143,9 @@ TEST_CASE("optimizer: AdamW, with decay before the step, per-tensor clipping and
   check_ranges(b.m, old.m, [&](i64 i, const auto&, i64 r) { return m(i, r); });
   check_ranges(b.v, old.v, [&](i64 i, const auto&, i64 r) { return v(i, r); });
   check_ranges(b.p, old.p, [&](i64 i, const auto& range, i64 r) {
-    const double decayed = old.p[i] * (1 - range.lr * range.decay);
-    return decayed - range.lr / range.correction1 * m(i, r) / (std::sqrt(v(i, r)) / std::sqrt(range.correction2) + eps);
+    const double decayed = old.p[i] * (1 - lr * range.lr * weight_decay * range.decay);
+    const double c1 = 1 - std::pow(beta1, range.count), c2 = 1 - std::pow(beta2, range.count);
+    return decayed - lr * range.lr / c1 * m(i, r) / (std::sqrt(v(i, r)) / std::sqrt(c2) + eps);
   });
 }
 
@@ -149,6 +153,7 @@ TEST_CASE("optimizer: AdamW without a norm does not clip", "[kernels]") {
   HostContext ctx(1);
   const Buffers<double> a(ctx), b(ctx);
   const auto list = ranges<double>();
+  const Table<double> on(list);
   const std::vector<double> large(3, 1e6), small(3, 1e-6);
   const auto step = [&](const Buffers<double>& x, const double* norm, double clip) {
     launch(ctx, kernels::AdamW<double>{.p = x.p.data(),
@@ -156,7 +161,9 @@ TEST_CASE("optimizer: AdamW without a norm does not clip", "[kernels]") {
                                        .m = x.m.data(),
                                        .v = x.v.data(),
                                        .g = x.g.data(),
-                                       .ranges = list,
+                                       .ranges = on.table,
+                                       .lr = lr,
+                                       .weight_decay = weight_decay,
                                        .clip_norm = norm,
                                        .clip = clip,
                                        .beta1 = 0.9,
@@ -174,33 +181,39 @@ TEST_CASE("optimizer: SGD with momentum and weight decay", "[kernels]") {
   const double clip = GENERATE(0.0, 3.0), momentum = 0.9;
   const Buffers<double> b(ctx), old(ctx);
   const auto list = ranges<double>();
+  const Table<double> on(list);
   const auto norm = norms<double>(ctx, b.g.data(), nullptr);
   launch(ctx, kernels::Sgd<double>{.p = b.p.data(),
                                    .copy = nullptr,
                                    .buffer = b.m.data(),
                                    .g = b.g.data(),
-                                   .ranges = list,
+                                   .ranges = on.table,
+                                   .lr = lr,
+                                   .weight_decay = weight_decay,
                                    .clip_norm = norm.data(),
                                    .clip = clip,
                                    .momentum = momentum});
   const auto buffer = [&](i64 i, const auto& range, i64 r) {
-    return momentum * old.m[i] + clipped(norm[static_cast<size_t>(r)], clip) * old.g[i] + range.decay * old.p[i];
+    return momentum * old.m[i] + clipped(norm[static_cast<size_t>(r)], clip) * old.g[i] + weight_decay * range.decay * old.p[i];
   };
   check_ranges(b.m, old.m, buffer);
-  check_ranges(b.p, old.p, [&](i64 i, const auto& range, i64 r) { return old.p[i] - range.lr * buffer(i, range, r); });
+  check_ranges(b.p, old.p, [&](i64 i, const auto& range, i64 r) { return old.p[i] - lr * range.lr * buffer(i, range, r); });
 }
 
 TEST_CASE("optimizer: LARS scales a step by the ratio of norms, where it adapts", "[kernels]") {
   HostContext ctx(2);
   const Buffers<double> b(ctx), old(ctx);
   const auto list = ranges<double>();
+  const Table<double> on(list);
   const auto p_norm = norms<double>(ctx, nullptr, b.p.data()), d_norm = norms<double>(ctx, b.g.data(), b.p.data());
   const double eta = 0.001, momentum = 0.9;
   launch(ctx, kernels::Lars<double>{.p = b.p.data(),
                                     .copy = nullptr,
                                     .buffer = b.m.data(),
                                     .g = b.g.data(),
-                                    .ranges = list,
+                                    .ranges = on.table,
+                                    .lr = lr,
+                                    .weight_decay = weight_decay,
                                     .clip_norm = nullptr,
                                     .p_norm = p_norm.data(),
                                     .d_norm = d_norm.data(),
@@ -210,16 +223,15 @@ TEST_CASE("optimizer: LARS scales a step by the ratio of norms, where it adapts"
   const auto buffer = [&](i64 i, const auto& range, i64 r) {
     const auto at = static_cast<size_t>(r);
     const double trust = range.adapt ? eta * p_norm[at] / d_norm[at] : 1.0;
-    return momentum * old.m[i] + trust * (old.g[i] + range.decay * old.p[i]);
+    return momentum * old.m[i] + trust * (old.g[i] + weight_decay * range.decay * old.p[i]);
   };
   check_ranges(b.m, old.m, buffer);
-  check_ranges(b.p, old.p, [&](i64 i, const auto& range, i64 r) { return old.p[i] - range.lr * buffer(i, range, r); });
+  check_ranges(b.p, old.p, [&](i64 i, const auto& range, i64 r) { return old.p[i] - lr * range.lr * buffer(i, range, r); });
 }
 
 TEST_CASE("optimizer: LARS takes a ratio of 1 where a norm is zero", "[kernels]") {
   HostContext ctx(1);
-  const Ranges<double> list{
-      {.offset = 0, .n = 2, .lr = 1, .decay = 0, .correction1 = 1, .correction2 = 1, .adapt = true}};
+  const Table<double> on({{.offset = 0, .n = 2, .count = 1, .lr = 1, .decay = 0, .adapt = true}});
   const auto p = zeros<double>(ctx, {2}), buffer = zeros<double>(ctx, {2}), g = tensor<double>(ctx, {2}, {1, 2});
   const double zero = 0, one = 1;
   const auto step = [&](const double* p_norm, const double* d_norm) {
@@ -227,7 +239,9 @@ TEST_CASE("optimizer: LARS takes a ratio of 1 where a norm is zero", "[kernels]"
                                       .copy = nullptr,
                                       .buffer = buffer.data(),
                                       .g = g.data(),
-                                      .ranges = list,
+                                      .ranges = on.table,
+                                      .lr = lr,
+                                      .weight_decay = weight_decay,
                                       .clip_norm = nullptr,
                                       .p_norm = p_norm,
                                       .d_norm = d_norm,
@@ -262,6 +276,7 @@ TEST_CASE("optimizer: the average of weights", "[kernels]") {
 TEST_CASE("optimizer: the model in 16 bits reads rounded masters, which are updated as in float", "[kernels]") {
   HostContext ctx(2);
   const auto list = ranges<float>();
+  const Table<float> on(list);
   const Buffers<float> a(ctx), b(ctx);
   const auto copy = tensor(ctx, {total}, std::vector<bf16>(static_cast<size_t>(total), to_bf16(7)));
   const std::vector<float> norm(3, 20);
@@ -272,7 +287,9 @@ TEST_CASE("optimizer: the model in 16 bits reads rounded masters, which are upda
                                     .m = x.m.data(),
                                     .v = x.v.data(),
                                     .g = x.g.data(),
-                                    .ranges = list,
+                                    .ranges = on.table,
+                                    .lr = lr,
+                                    .weight_decay = weight_decay,
                                     .clip_norm = norm.data(),
                                     .clip = 3,
                                     .beta1 = 0.9f,
@@ -283,7 +300,9 @@ TEST_CASE("optimizer: the model in 16 bits reads rounded masters, which are upda
                                   .copy = to,
                                   .buffer = x.m.data(),
                                   .g = x.g.data(),
-                                  .ranges = list,
+                                  .ranges = on.table,
+                                  .lr = lr,
+                                  .weight_decay = weight_decay,
                                   .clip_norm = norm.data(),
                                   .clip = 3,
                                   .momentum = 0.9f});
@@ -292,7 +311,9 @@ TEST_CASE("optimizer: the model in 16 bits reads rounded masters, which are upda
                                    .copy = to,
                                    .buffer = x.m.data(),
                                    .g = x.g.data(),
-                                   .ranges = list,
+                                   .ranges = on.table,
+                                   .lr = lr,
+                                   .weight_decay = weight_decay,
                                    .clip_norm = norm.data(),
                                    .p_norm = norm.data(),
                                    .d_norm = norm.data(),
@@ -321,7 +342,8 @@ TEST_CASE("optimizer: the model in 16 bits reads rounded masters, which are upda
                                         .partial = partial.data(),
                                         .g = b.g.data(),
                                         .p = b.p.data(),
-                                        .ranges = list,
+                                        .ranges = on.table,
+                                        .weight_decay = weight_decay,
                                         .clip_norm = norm.data(),
                                         .clip = 3});
   CHECK(to_vector(out) == norms<float>(ctx, b.g.data(), b.p.data(), norm.data(), 3));
@@ -332,13 +354,16 @@ TEST_CASE("optimizer: the same bits for any number of threads", "[kernels]") {
     HostContext ctx(threads);
     const Buffers<float> b(ctx);
     const auto list = ranges<float>();
+    const Table<float> on(list);
     auto out = norms<float>(ctx, b.g.data(), nullptr);
     launch(ctx, kernels::AdamW<float>{.p = b.p.data(),
                                       .copy = nullptr,
                                       .m = b.m.data(),
                                       .v = b.v.data(),
                                       .g = b.g.data(),
-                                      .ranges = list,
+                                      .ranges = on.table,
+                                      .lr = lr,
+                                      .weight_decay = weight_decay,
                                       .clip_norm = out.data(),
                                       .clip = 3,
                                       .beta1 = 0.9f,

@@ -44,7 +44,7 @@ TEST_CASE("tokens: the mask of drop path is a function of key and number", "[ker
   segments.add(30, 1);
   const auto x = full<double>(ctx, {50, 1}, 1.0);
   const HostTensor<double> y(ctx, {50, 1});
-  const RngKey key(3, 4);
+  const StepKey key = RngKey(3, 4);
   const double rate = 0.3;
   launch(ctx, kernels::DropPath<double>{.out = {y.data(), false},
                                         .x = x.data(),
@@ -54,6 +54,6 @@ TEST_CASE("tokens: the mask of drop path is a function of key and number", "[ker
                                         .window = {},
                                         .rate = rate});
   for (i64 i = 0; i < 50; ++i) {
-    CHECK(y[i] == (static_cast<double>(key.uniform(static_cast<u64>(i))) >= rate ? 1 / (1 - rate) : 0.0));
+    CHECK(y[i] == (static_cast<double>(key.get().uniform(static_cast<u64>(i))) >= rate ? 1 / (1 - rate) : 0.0));
   }
 }

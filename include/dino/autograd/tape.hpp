@@ -2,8 +2,8 @@
 #pragma once
 
 #include <dino/autograd/grad.hpp>
-#include <dino/base/philox.hpp>
 #include <dino/base/segments.hpp>
+#include <dino/device/step_state.hpp>
 
 #include <deque>
 #include <vector>
@@ -42,7 +42,7 @@ template <class D> class TapeRecord {
 template <class D> class Tape {
  public:
   /// rng: the key from which stochastic ops of this pass derive theirs (seed and step of the run).
-  explicit Tape(Context<D>& ctx, RngKey rng = {}, BatchWindow window = {}) : ctx_(&ctx), rng_(rng), window_(window) {}
+  explicit Tape(Context<D>& ctx, const StepKey& rng = {}, BatchWindow window = {}) : ctx_(&ctx), rng_(rng), window_(window) {}
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
@@ -87,14 +87,18 @@ template <class D> class Tape {
   }
 
   /// The key of the next stochastic op of this pass.
-  RngKey next_key() { return RngKey(rng_.key, stochastic_ops_++); }
+  StepKey next_key() {
+    StepKey key = rng_;
+    key.op = stochastic_ops_++;
+    return key;
+  }
   const BatchWindow& window() const { return window_; }
 
   i64 records() const { return static_cast<i64>(records_.size()); }
 
   // The rest is for apply() and checkpoint().
   struct RandomState {
-    RngKey key;
+    StepKey key;
     u64 ops;
     BatchWindow window;
   };
@@ -128,7 +132,7 @@ template <class D> class Tape {
 
  private:
   Context<D>* ctx_;
-  RngKey rng_;
+  StepKey rng_;
   u64 stochastic_ops_ = 0;
   BatchWindow window_;
   bool discards_ = false, replayed_ = false;

@@ -11,6 +11,16 @@
 /// hold with and without fused multiply-add; the last bits differ.
 namespace dino::inline DINO_ABI::math {
 
+/// x^n, n >= 0, by repeated squaring: the same code on host and device.
+DINO_SHARED_CODE constexpr double power(double x, i64 n) {
+  double y = 1;
+  for (; n > 0; n /= 2) {
+    if (n % 2 == 1) y *= x;
+    x *= x;
+  }
+  return y;
+}
+
 /// e^x. Relative error at most 2e-7 on [-87.3, 88.3], infinity from 88.73 on; below -87.3 subnormal, below -87.7 zero.
 /// x = n ln2 + r, |r| <= ln2 / 2, e^x = 2^n p(r), p of degree 6.
 DINO_SHARED_CODE inline float exp(float x) {

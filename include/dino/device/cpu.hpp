@@ -6,6 +6,7 @@
 #include <dino/device/threads.hpp>
 
 #include <algorithm>
+#include <cstring>
 
 namespace dino::inline DINO_ABI {
 
@@ -18,6 +19,11 @@ template <> class Context<Cpu> {
 
   ThreadPool& threads() { return threads_; }
   Pool<Cpu>& pool() { return pool_; }
+
+  /// Copies from the caller's memory; on a device, the way into its own.
+  void upload(void* to, const void* from, size_t bytes) {
+    if (bytes > 0) std::memcpy(to, from, bytes);
+  }
 
  private:
   static i64 processors() { return std::max<i64>(1, static_cast<i64>(std::thread::hardware_concurrency())); }

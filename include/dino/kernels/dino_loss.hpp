@@ -2,7 +2,7 @@
 #pragma once
 
 #include <dino/base/view.hpp>
-#include <dino/device/device.hpp>
+#include <dino/device/step_state.hpp>
 
 namespace dino::inline DINO_ABI::kernels {
 
@@ -19,7 +19,8 @@ template <class T> struct DinoLossForward {
   const T *s, *t;                // (V*B,K) (2*B,K)
   const acc_t<T>* center;        // (K)
   i64 views, images, outputs;
-  acc_t<T> tau_s, tau_t;
+  acc_t<T> tau_s;
+  StepScalar tau_t;
 
   double bytes() const { return static_cast<double>((views + 2) * images * outputs) * sizeof(T); }
 };
@@ -32,7 +33,8 @@ template <class T> struct DinoLossBackward {
   const T *s, *t;                           // (V*B,K) (2*B,K)
   const acc_t<T>*center, *lse_s, *lse_t;    // (K) (V*B) (2*B)
   i64 views, images, outputs;
-  acc_t<T> tau_s, tau_t;
+  acc_t<T> tau_s;
+  StepScalar tau_t;
 
   double bytes() const { return static_cast<double>((2 * views + 2) * images * outputs) * sizeof(T); }
 };

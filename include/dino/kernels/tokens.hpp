@@ -1,10 +1,9 @@
 // Token matrices: class token and positions, drop path, row moves. What the kernels compute.
 #pragma once
 
-#include <dino/base/philox.hpp>
 #include <dino/base/segments.hpp>
 #include <dino/base/view.hpp>
-#include <dino/device/device.hpp>
+#include <dino/device/step_state.hpp>
 
 namespace dino::inline DINO_ABI::kernels {
 
@@ -34,7 +33,7 @@ template <class T> struct DropPath {
   const T* x;     // (R,C)
   const Segments* segments;
   i64 cols;
-  RngKey key;
+  StepKey key;
   BatchWindow window;
   double rate;
   const T* residual = nullptr;  // (R,C)

@@ -16,14 +16,16 @@ namespace ops {
 
 template <class T, class D> struct DinoLoss {
   struct Attr {
-    double tau_s, tau_t;
+    double tau_s;
+    StepScalar tau_t;
     DinoLossMonitors<T, D>* monitors;
   };
   struct Saved {
     Tensor<T, D> s, t;
     Tensor<acc_t<T>, D> center, lse_s, lse_t;
     i64 views, images;
-    acc_t<T> tau_s, tau_t;
+    acc_t<T> tau_s;
+    StepScalar tau_t;
   };
 
   static Tensor<acc_t<T>, D> forward(const Attr& at, const Tensor<T, D>& s, const Tensor<T, D>& t,
@@ -33,13 +35,14 @@ template <class T, class D> struct DinoLoss {
             "dino_loss: student is {}, teacher is {}, center is {}", s, t, center);
     const i64 images = t.rows() / 2, views = s.rows() / images;
     require(views >= 2, "dino_loss: {} views, at least 2", views);
-    require(at.tau_s > 0 && at.tau_t > 0, "dino_loss: temperatures {} and {} must be positive", at.tau_s, at.tau_t);
+    require(at.tau_s > 0 && (at.tau_t.at || at.tau_t.value > 0), "dino_loss: temperatures {} and {} must be positive",
+            at.tau_s, at.tau_t.value);
     require(s.is_contiguous() && t.is_contiguous(), "dino_loss: logits {} and {} are views of columns", s, t);
     auto& ctx = s.ctx();
     Tensor<acc_t<T>, D> loss(ctx, {1}), entropy(ctx, {1}), batch_mean;
     const Tensor<acc_t<T>, D> lse_s(ctx, {s.rows()}), lse_t(ctx, {t.rows()}), partial(ctx, {2, images});
     if (at.monitors) batch_mean = {ctx, {s.cols()}};
-    const auto tau_s = static_cast<acc_t<T>>(at.tau_s), tau_t = static_cast<acc_t<T>>(at.tau_t);
+    const auto tau_s = static_cast<acc_t<T>>(at.tau_s);
     launch(ctx, kernels::DinoLossForward<T>{.loss = loss.data(),
                                             .entropy = entropy.data(),
                                             .lse_s = lse_s.data(),
@@ -53,9 +56,9 @@ template <class T, class D> struct DinoLoss {
                                             .images = images,
                                             .outputs = s.cols(),
                                             .tau_s = tau_s,
-                                            .tau_t = tau_t});
+                                            .tau_t = at.tau_t});
     if (at.monitors) *at.monitors = {entropy, batch_mean};
-    if (keep) *keep = {s, t, center, lse_s, lse_t, views, images, tau_s, tau_t};
+    if (keep) *keep = {s, t, center, lse_s, lse_t, views, images, tau_s, at.tau_t};
     return loss;
   }
 
@@ -91,7 +94,8 @@ template <class T, class D> struct DinoLoss {
 /// or a temperature is not positive. Keeps both logits and one number a row. Source: Caron et al. 2021, eq. 3;
 /// main_dino.py, DINOLoss.forward.
 template <class X, class T, class D> auto dino_loss(const X& student, const Tensor<T, D>& teacher,
-                                                    const Tensor<acc_t<T>, D>& center, double tau_s, double tau_t,
+                                                    const Tensor<acc_t<T>, D>& center, double tau_s,
+                                                    const StepScalar& tau_t,
                                                     DinoLossMonitors<T, D>* monitors = nullptr) {
   return apply<ops::DinoLoss<T, D>>({tau_s, tau_t, monitors}, student, teacher, center);
 }

@@ -12,7 +12,7 @@ template <class T, class D> struct DropPath {
   struct Attr {
     double rate = 0;
     Segments segments;
-    RngKey key;
+    StepKey key;
     BatchWindow window;
   };
   using Saved = Attr;

@@ -3,8 +3,6 @@
 
 #include <dino/optim/update.hpp>
 
-#include <cmath>
-
 namespace dino::inline DINO_ABI {
 
 struct AdamWSettings {
@@ -25,23 +23,20 @@ template <class T, class D> class AdamW {
 
   /// One update with the gradients in the store. Gradients stay; clear_grads() forgets them.
   void step(UpdatePlan<T, D>& plan, const UpdateSettings& update) {
-    using A = acc_t<T>;
-    for (size_t i = 0; i < plan.ranges.size(); ++i) {
-      const i64 count = ++params_->segments()[static_cast<size_t>(plan.index[i])].steps;
-      plan.ranges[i].correction1 = static_cast<A>(1 - std::pow(settings_.beta1, static_cast<double>(count)));
-      plan.ranges[i].correction2 = static_cast<A>(1 - std::pow(settings_.beta2, static_cast<double>(count)));
-    }
+    for (const i64 i : plan.index) ++params_->segments()[static_cast<size_t>(i)].steps;
     launch(params_->ctx(), kernels::AdamW<T>{.p = params_->masters().data(),
                                              .copy = params_->rounded(),
                                              .m = m_.data(),
                                              .v = v_.data(),
                                              .g = params_->grads().data(),
-                                             .ranges = plan.span(),
+                                             .ranges = plan.table,
+                                             .lr = update.lr,
+                                             .weight_decay = update.weight_decay,
                                              .clip_norm = plan.norms.data(),
-                                             .clip = static_cast<A>(update.clip),
-                                             .beta1 = static_cast<A>(settings_.beta1),
-                                             .beta2 = static_cast<A>(settings_.beta2),
-                                             .eps = static_cast<A>(settings_.eps)});
+                                             .clip = static_cast<acc_t<T>>(update.clip),
+                                             .beta1 = settings_.beta1,
+                                             .beta2 = settings_.beta2,
+                                             .eps = settings_.eps});
   }
 
   /// The state that a checkpoint holds, flat like the parameters.

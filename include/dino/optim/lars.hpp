@@ -25,12 +25,14 @@ template <class T, class D> class Lars {
     const A *const g = params_->grads().data(), *const clip_norm = plan.norms.data();
     A* const p = params_->masters().data();
     const auto p_norm = detail::range_norms<T, D>(ctx, plan, nullptr, p);
-    const auto d_norm = detail::range_norms<T, D>(ctx, plan, g, p, clip_norm, update.clip);
+    const auto d_norm = detail::range_norms<T, D>(ctx, plan, g, p, update.weight_decay, clip_norm, update.clip);
     launch(ctx, kernels::Lars<T>{.p = p,
                                  .copy = params_->rounded(),
                                  .buffer = buffer_.data(),
                                  .g = g,
-                                 .ranges = plan.span(),
+                                 .ranges = plan.table,
+                                 .lr = update.lr,
+                                 .weight_decay = update.weight_decay,
                                  .clip_norm = clip_norm,
                                  .p_norm = p_norm.data(),
                                  .d_norm = d_norm.data(),

@@ -24,7 +24,9 @@ template <class T, class D> class Sgd {
                                            .copy = params_->rounded(),
                                            .buffer = buffer_.data(),
                                            .g = params_->grads().data(),
-                                           .ranges = plan.span(),
+                                           .ranges = plan.table,
+                                           .lr = update.lr,
+                                           .weight_decay = update.weight_decay,
                                            .clip_norm = plan.norms.data(),
                                            .clip = static_cast<A>(update.clip),
                                            .momentum = static_cast<A>(settings_.momentum)});

@@ -22,7 +22,7 @@ template <class T, class D> class DinoObjective {
       : config_(config), center_(zeros<acc_t<T>>(ctx, {outputs})), mean_(zeros<acc_t<T>>(ctx, {outputs})) {}
 
   /// student: (V*B,K) on a tape; pass it as a temporary, and its memory becomes the gradient.  teacher: (2*B,K).
-  Var<acc_t<T>, D> loss(Var<T, D> student, const Tensor<T, D>& teacher, double teacher_temp,
+  Var<acc_t<T>, D> loss(Var<T, D> student, const Tensor<T, D>& teacher, const StepScalar& teacher_temp,
                         DinoLossMonitors<T, D>* monitors = nullptr) const {
     return dino_loss(std::move(student), teacher, center_, config_.student_temp, teacher_temp, monitors);
   }
@@ -38,7 +38,7 @@ template <class T, class D> class DinoObjective {
                                                  .copy = nullptr,
                                                  .p = mean_.data(),
                                                  .n = center_.numel(),
-                                                 .momentum = static_cast<acc_t<T>>(config_.center_momentum)});
+                                                 .momentum = config_.center_momentum});
     observed_ = false;
   }
   /// Forgets what was observed in a step that is not carried out.

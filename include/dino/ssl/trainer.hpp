@@ -37,7 +37,8 @@ template <class T, class D> class DinoTrainer {
         student_(Scope{student_params_}, with_drop_path(config), config.head),
         teacher_(Scope{teacher_params_}, config.backbone, teacher_head(config.head)),
         objective_(ctx, config.head.outputs, {config.student_temp, config.center_momentum}),
-        optimizer_(config.optimizer, initialised(student_params_, config.seed)) {
+        optimizer_(config.optimizer, initialised(student_params_, config.seed)),
+        state_(ctx) {
     teacher_params_.finalize(config.seed);
     teacher_params_.copy_from(student_params_);
   }
@@ -63,6 +64,11 @@ template <class T, class D> class DinoTrainer {
                       .weight_decay = config_.decay_schedule()(step_),
                       .momentum = config_.momentum_schedule()(step_),
                       .teacher_temp = config_.teacher_temp_at(step_)};
+    state_.set({.step = static_cast<u64>(step_),
+                .lr = report.lr,
+                .weight_decay = report.weight_decay,
+                .momentum = report.momentum,
+                .teacher_temp = report.teacher_temp});
     student_params_.clear_grads();
     const auto statistics = running_statistics();
     Monitors monitors;
@@ -145,9 +151,9 @@ template <class T, class D> class DinoTrainer {
     const auto target = teacher_.head(features);        // (2B,K)
     DinoLossMonitors<acc_t<T>, D> measured;
     const double share = static_cast<double>(count) / static_cast<double>(batch.images);
-    Tape<D> tape(ctx(), RngKey(config_.seed, mix(stream_of("drop_path"), static_cast<u64>(step_))),
+    Tape<D> tape(ctx(), StepKey(config_.seed, stream_of("drop_path"), state_.step()),
                  {count, batch.images, first});
-    const auto loss = objective_.loss(student_(tape.input(crops)), target, report.teacher_temp, &measured);
+    const auto loss = objective_.loss(student_(tape.input(crops)), target, state_.teacher_temp(), &measured);
     objective_.observe(target, 2 * batch.images);
     const double value = static_cast<double>(item(loss.value));
     report.loss += share * value;
@@ -194,8 +200,8 @@ template <class T, class D> class DinoTrainer {
   void update(StepReport& report) {
     const bool frozen = step_ < config_.freeze_last_layer_steps;
     const UpdateSettings settings{
-        .lr = report.lr,
-        .weight_decay = report.weight_decay,
+        .lr = state_.lr(),
+        .weight_decay = state_.weight_decay(),
         .clip = config_.clip,
         .skip = [frozen](const ParamSegment& s) { return frozen && s.name.find("last_layer") != std::string::npos; }};
     auto plan = plan_update(student_params_, settings);
@@ -218,7 +224,7 @@ template <class T, class D> class DinoTrainer {
       report.center_norm += static_cast<double>(c) * static_cast<double>(c);
     report.center_norm = std::sqrt(report.center_norm);
     optimizer_.step(plan, settings);
-    ema_update(teacher_params_, student_params_, report.momentum);
+    ema_update(teacher_params_, student_params_, state_.momentum());
   }
 
   DinoConfig config_;
@@ -227,6 +233,7 @@ template <class T, class D> class DinoTrainer {
   MultiCropModel<T, D> student_, teacher_;
   DinoObjective<acc_t<T>, D> objective_;  // of logits, which are never rounded to T
   Optimizer<T, D> optimizer_;
+  StepState<D> state_;
   i64 step_ = 0;
 };
 

@@ -32,7 +32,7 @@ template <class T> T teacher_row(T* q, const T* t, const T* center, i64 n, T sca
 /// Loss and entropy of one image; q is scratch of K values.
 template <class T> void dino_loss_image(const DinoLossForward<T>& a, i64 image, T* q) {
   const i64 n = a.outputs;
-  const T scale_s = 1 / a.tau_s, scale_t = 1 / a.tau_t;
+  const T scale_s = 1 / a.tau_s, scale_t = 1 / static_cast<T>(a.tau_t.get());
   std::vector<T> lse_s(static_cast<size_t>(a.views));
   for (i64 v = 0; v < a.views; ++v) {
     lse_s[static_cast<size_t>(v)] = log_sum_exp(a.s + (v * a.images + image) * n, n, scale_s);
@@ -57,7 +57,7 @@ template <class T> void dino_loss_image(const DinoLossForward<T>& a, i64 image, 
 template <class T> void dino_loss_gradient(const DinoLossBackward<T>& a, i64 image, i64 begin, i64 end) {
   constexpr i64 width = 512;
   const i64 n = a.outputs;
-  const T scale_s = 1 / a.tau_s, scale_t = 1 / a.tau_t;
+  const T scale_s = 1 / a.tau_s, scale_t = 1 / static_cast<T>(a.tau_t.get());
   const T factor = *a.dloss * scale_s / static_cast<T>((2 * a.views - 2) * a.images);
   for (i64 first = begin; first < end; first += width) {
     const i64 count = std::min(width, end - first);
@@ -89,7 +89,7 @@ template <class T> void dino_loss_gradient(const DinoLossBackward<T>& a, i64 ima
 /// batch_mean_k = mean over all teacher rows of q_k.
 template <class T> void dino_batch_mean(Context<Cpu>& ctx, const DinoLossForward<T>& a, const T* lse_t) {
   constexpr i64 width = 1024;
-  const T scale_t = 1 / a.tau_t;
+  const T scale_t = 1 / static_cast<T>(a.tau_t.get());
   parallel_ranges(ctx, a.outputs, width, [&](i64 begin, i64 end) {
     std::fill(a.batch_mean + begin, a.batch_mean + end, T(0));
     T q[width];

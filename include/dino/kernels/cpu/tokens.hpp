@@ -38,9 +38,10 @@ template <class T> void launch(Context<Cpu>& ctx, const AssembleTokensBackward<T
 template <class T> void launch(Context<Cpu>& ctx, const DropPath<T>& a) {
   i64 first = 0;
   const T inverse = static_cast<T>(1 / (1 - a.rate));
+  const RngKey key = a.key.get();
   for (const auto& s : *a.segments) {
     parallel_rows(ctx, s.images, s.tokens * a.cols, [&](i64 image) {
-      const bool keep = static_cast<double>(a.key.uniform(static_cast<u64>(first + a.window.number(image)))) >= a.rate;
+      const bool keep = static_cast<double>(key.uniform(static_cast<u64>(first + a.window.number(image)))) >= a.rate;
       const T factor = keep ? inverse : T(0);
       const i64 begin = (s.row + image * s.tokens) * a.cols;
       const i64 end = begin + s.tokens * a.cols;

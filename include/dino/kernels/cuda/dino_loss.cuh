@@ -71,7 +71,7 @@ template <class T, int width> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(dino_loss_thre
   const i64 image = global_warp() / a.stretches, stretch = global_warp() % a.stretches;
   if (image >= a.images) return;  // a whole warp; there is no block barrier here
   const i64 first = stretch * dino_loss_stretch, count = a.outputs - first;
-  const float scale_s = log2_of_e / a.tau_s, scale_t = log2_of_e / a.tau_t;
+  const float scale_s = log2_of_e / a.tau_s, scale_t = log2_of_e / static_cast<float>(a.tau_t.get());
 
   float e[2][dino_loss_values];
   DINO_UNROLL
@@ -128,7 +128,7 @@ template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(dino_loss_threads)
   float loss = 0, entropy = 0;
   for (i64 row = warp(); row < a.views + 2; row += dino_loss_warps) {
     const i64 i = row - a.views;  // of the teacher, from 0 on
-    const float tau = i < 0 ? a.tau_s : a.tau_t, scale = log2_of_e / tau;
+    const float tau = i < 0 ? a.tau_s : static_cast<float>(a.tau_t.get()), scale = log2_of_e / tau;
     const float *const largest = a.largest(image, row), *const total = a.total(image, row);
     float top = dino_loss_lowest, sum = 0;
     for (i64 p = lane(); p < a.stretches; p += warp_size) top = fmaxf(top, largest[p]);
@@ -182,7 +182,7 @@ template <class T, int width> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(dino_loss_thre
   constexpr int strip = warp_size * width;
   DINO_SHARED(part, float[dino_loss_warps][strip]);
   const i64 first = static_cast<i64>(blockIdx.x) * strip, c = first + width * lane();
-  const float scale = 1 / a.tau_t;
+  const float scale = 1 / static_cast<float>(a.tau_t.get());
   float sum[width] = {};
   if (c < a.outputs) {
     float center[width];
@@ -215,7 +215,7 @@ template <class T, int width> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(dino_loss_thre
   const i64 image = global_warp() / a.stretches, stretch = global_warp() % a.stretches;
   if (image >= a.images) return;  // a whole warp; there is no block barrier here
   const i64 first = stretch * dino_loss_stretch, count = a.outputs - first;
-  const float scale_s = 1 / a.tau_s, scale_t = 1 / a.tau_t;
+  const float scale_s = 1 / a.tau_s, scale_t = 1 / static_cast<float>(a.tau_t.get());
   const float factor = *a.dloss * scale_s / static_cast<float>((2 * a.views - 2) * a.images);
 
   float q[2][dino_loss_values];

@@ -4,10 +4,6 @@
 #include <dino/kernels/cuda/common.cuh>
 #include <dino/kernels/optimizer.hpp>
 
-#include <cstddef>
-#include <cstring>
-#include <vector>
-
 namespace dino::inline DINO_ABI::kernels {
 
 namespace detail {
@@ -15,60 +11,18 @@ namespace detail {
 inline constexpr int optimizer_threads = 256;
 inline constexpr i64 optimizer_parts = 4;  // thread blocks that share a block of a range
 
-/// A range, and where its blocks begin in the list of all blocks.
-struct DeviceRange {
-  UpdateRange<float> update;
-  i64 first_block;
-};
-
-/// Arguments of a kernel over ranges: the public ones without their list, which is host memory, and the list on the
-/// device with its blocks.
+/// Arguments of a kernel over ranges, and whether the flat buffers can be moved in packs.
 template <class Args> struct OverRanges {
   Args args;
-  const DeviceRange* ranges;
-  const RangeBlock* blocks;
-  i64 range_count, block_count;
-  bool packs;  // the flat buffers can be moved in packs
-};
+  bool packs;
 
-/// Ranges and blocks in device memory while the launches of one step are queued.
-class RangeTable {
- public:
-  RangeTable(Context<Cuda>& ctx, std::span<const UpdateRange<float>> ranges)
-      : ctx_(ctx), range_count_(static_cast<i64>(ranges.size())) {
-    const auto blocks = range_blocks(ranges, RangeNorms<float>::block);
-    block_count_ = static_cast<i64>(blocks.size());
-    std::vector<std::byte> host(ranges.size() * sizeof(DeviceRange) + blocks.size() * sizeof(RangeBlock));
-    i64 first_block = 0;
-    for (size_t i = 0; i < ranges.size(); ++i) {
-      const DeviceRange range{ranges[i], first_block};
-      std::memcpy(host.data() + i * sizeof(DeviceRange), &range, sizeof(DeviceRange));
-      first_block += (ranges[i].n + RangeNorms<float>::block - 1) / RangeNorms<float>::block;
-    }
-    if (!blocks.empty()) {  // there may be ranges of no values only
-      std::memcpy(host.data() + ranges.size() * sizeof(DeviceRange), blocks.data(), blocks.size() * sizeof(RangeBlock));
-    }
-    memory_ = static_cast<std::byte*>(ctx.pool().allocate(host.size()));
-    ctx.upload(memory_, host.data(), host.size());
+  DINO_SHARED_CODE const RangeBlock& block() const { return args.ranges.blocks[blockIdx.x]; }
+  DINO_SHARED_CODE const UpdateRange<float>& range(const RangeBlock& b) const { return args.ranges.ranges[b.range]; }
+  /// The step's rate and weight decay with the factors of a range.
+  DINO_SHARED_CODE float lr(const RangeBlock& b) const { return static_cast<float>(args.lr.get()) * range(b).lr; }
+  DINO_SHARED_CODE float decay(const RangeBlock& b) const {
+    return static_cast<float>(args.weight_decay.get()) * range(b).decay;
   }
-  RangeTable(const RangeTable&) = delete;
-  RangeTable& operator=(const RangeTable&) = delete;
-  ~RangeTable() { ctx_.pool().release(memory_); }
-
-  template <class Args> OverRanges<Args> arguments(Args args, bool packs) const {
-    args.ranges = {};
-    return {.args = args,
-            .ranges = reinterpret_cast<const DeviceRange*>(memory_),
-            .blocks = reinterpret_cast<const RangeBlock*>(memory_ + range_count_ * i64{sizeof(DeviceRange)}),
-            .range_count = range_count_,
-            .block_count = block_count_,
-            .packs = packs};
-  }
-
- private:
-  Context<Cuda>& ctx_;
-  i64 range_count_, block_count_ = 0;
-  std::byte* memory_ = nullptr;
 };
 
 template <int width> DINO_DEVICE void load_floats(float (&x)[width], const float* from) {
@@ -129,10 +83,13 @@ template <class T, class F> DINO_DEVICE void each_run(const RangeBlock& b, bool 
 template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(optimizer_threads)
     adamw_step(const __grid_constant__ OverRanges<AdamW<T>> o) {
   const auto& a = o.args;
-  const RangeBlock b = o.blocks[blockIdx.x];
-  const auto& range = o.ranges[b.range].update;
-  const float scale = clip_scale(a.clip_norm, a.clip, b.range);
-  const float keep = 1 - range.lr * range.decay, rate = range.lr / range.correction1, root = sqrtf(range.correction2);
+  const RangeBlock b = o.block();
+  const i64 count = o.range(b).count;
+  const float scale = clip_scale(a.clip_norm, a.clip, b.range), lr = o.lr(b), keep = 1 - lr * o.decay(b);
+  const float rate = lr / static_cast<float>(bias_correction(a.beta1, count));
+  const float root = sqrtf(static_cast<float>(bias_correction(a.beta2, count)));
+  const float beta1 = static_cast<float>(a.beta1), beta2 = static_cast<float>(a.beta2);
+  const float eps = static_cast<float>(a.eps);
   each_run<T>(b, o.packs, [&](auto run, i64 at) {
     constexpr int width = decltype(run)::value;
     float p[width], m[width], v[width], g[width];
@@ -143,9 +100,9 @@ template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(optimizer_threads)
     DINO_UNROLL
     for (int i = 0; i < width; ++i) {
       const float d = scale * g[i];
-      m[i] = a.beta1 * m[i] + (1 - a.beta1) * d;
-      v[i] = a.beta2 * v[i] + (1 - a.beta2) * d * d;
-      p[i] = keep * p[i] - rate * m[i] / (sqrtf(v[i]) / root + a.eps);
+      m[i] = beta1 * m[i] + (1 - beta1) * d;
+      v[i] = beta2 * v[i] + (1 - beta2) * d * d;
+      p[i] = keep * p[i] - rate * m[i] / (sqrtf(v[i]) / root + eps);
     }
     store_floats(a.p + at, p);
     store_floats(a.m + at, m);
@@ -158,7 +115,7 @@ template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(optimizer_threads)
 template <class T, class Args>
 DINO_DEVICE void momentum_step(const OverRanges<Args>& o, const RangeBlock& b, float scale, float trust) {
   const auto& a = o.args;
-  const float lr = o.ranges[b.range].update.lr, decay = o.ranges[b.range].update.decay;
+  const float lr = o.lr(b), decay = o.decay(b);
   each_run<T>(b, o.packs, [&](auto run, i64 at) {
     constexpr int width = decltype(run)::value;
     float p[width], buffer[width], g[width];
@@ -178,15 +135,15 @@ DINO_DEVICE void momentum_step(const OverRanges<Args>& o, const RangeBlock& b, f
 
 template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(optimizer_threads)
     sgd_step(const __grid_constant__ OverRanges<Sgd<T>> o) {
-  const RangeBlock b = o.blocks[blockIdx.x];
+  const RangeBlock b = o.block();
   momentum_step<T>(o, b, clip_scale(o.args.clip_norm, o.args.clip, b.range), 1);
 }
 
 template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(optimizer_threads)
     lars_step(const __grid_constant__ OverRanges<Lars<T>> o) {
   const auto& a = o.args;
-  const RangeBlock b = o.blocks[blockIdx.x];
-  const float trust = trust_ratio(o.ranges[b.range].update.adapt, a.eta, a.p_norm[b.range], a.d_norm[b.range]);
+  const RangeBlock b = o.block();
+  const float trust = trust_ratio(o.range(b).adapt, a.eta, a.p_norm[b.range], a.d_norm[b.range]);
   momentum_step<T>(o, b, clip_scale(a.clip_norm, a.clip, b.range), trust);
 }
 
@@ -198,16 +155,17 @@ template <class T> struct EmaOnDevice {
 template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(optimizer_threads)
     ema_step(const __grid_constant__ EmaOnDevice<T> o) {
   const auto& a = o.args;
-  const i64 begin = blockIdx.x * RangeNorms<T>::block, left = a.n - begin;
-  const RangeBlock b{0, begin, begin + (left < RangeNorms<T>::block ? left : RangeNorms<T>::block)};
-  const float rest = 1 - a.momentum;
+  constexpr i64 block = RangeTable<float>::block;
+  const i64 begin = blockIdx.x * block, left = a.n - begin;
+  const RangeBlock b{0, begin, begin + (left < block ? left : block)};
+  const float momentum = static_cast<float>(a.momentum.get()), rest = 1 - momentum;
   each_run<T>(b, o.packs, [&](auto run, i64 at) {
     constexpr int width = decltype(run)::value;
     float average[width], p[width];
     load_floats(average, a.average + at);
     load_floats(p, a.p + at);
     DINO_UNROLL
-    for (int i = 0; i < width; ++i) average[i] = a.momentum * average[i] + rest * p[i];
+    for (int i = 0; i < width; ++i) average[i] = momentum * average[i] + rest * p[i];
     store_floats(a.average + at, average);
     if (a.copy) store_rounded(a.copy + at, average);
   });
@@ -217,9 +175,9 @@ template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(optimizer_threads)
 template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(optimizer_threads)
     range_norms_partial(const __grid_constant__ OverRanges<RangeNorms<T>> o) {
   const auto& a = o.args;
-  const RangeBlock b = o.blocks[blockIdx.x];
+  const RangeBlock b = o.block();
   const float scale = a.p ? clip_scale(a.clip_norm, a.clip, b.range) : 1;
-  const float decay = a.g ? o.ranges[b.range].update.decay : 1;
+  const float decay = a.g ? o.decay(b) : 1;
   float sum = 0;
   each_run<float>(b, o.packs, [&](auto run, i64 at) {
     constexpr int width = decltype(run)::value;
@@ -239,10 +197,11 @@ template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(optimizer_threads)
 /// Second stage: one warp adds the blocks of a range.
 template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(optimizer_threads)
     range_norms_sum(const __grid_constant__ OverRanges<RangeNorms<T>> o) {
+  const auto& table = o.args.ranges;
   const i64 range = global_warp();
-  if (range >= o.range_count) return;  // a whole warp; there is no block barrier here
-  const i64 first = o.ranges[range].first_block;
-  const i64 end = range + 1 < o.range_count ? o.ranges[range + 1].first_block : o.block_count;
+  if (range >= table.range_count) return;  // a whole warp; there is no block barrier here
+  const i64 first = table.ranges[range].first_block;
+  const i64 end = range + 1 < table.range_count ? table.ranges[range + 1].first_block : table.block_count;
   float sum = 0;
   for (i64 i = first + lane(); i < end; i += warp_size) sum += o.args.partial[i];
   sum = warp_sum(sum);
@@ -257,22 +216,17 @@ template <class... P> bool flat_buffers_take_packs(const P*... pointers) {
 template <class Args>
 void launch_step(Context<Cuda>& ctx, void (*kernel)(OverRanges<Args>), const Args& a, bool packs) {
   static_assert(std::is_same_v<decltype(a.clip), float>, "optimizers on CUDA: float and 16-bit numbers only");
-  if (a.ranges.empty()) return;
-  const RangeTable table(ctx, a.ranges);
-  const auto arguments = table.arguments(a, packs);
-  ctx.launch(kernel, {.grid = {arguments.block_count, optimizer_parts}, .block = {optimizer_threads}}, arguments);
+  ctx.launch(kernel, {.grid = {a.ranges.block_count, optimizer_parts}, .block = {optimizer_threads}}, {a, packs});
 }
 
 }  // namespace detail
 
 template <class T> void launch(Context<Cuda>& ctx, const RangeNorms<T>& a) {
   static_assert(std::is_same_v<acc_t<T>, float>, "optimizers on CUDA: float and 16-bit numbers only");
-  if (a.ranges.empty()) return;
-  const detail::RangeTable table(ctx, a.ranges);
-  const auto arguments = table.arguments(a, detail::flat_buffers_take_packs(a.g, a.p));
-  const LaunchConfig blocks{.grid = {arguments.block_count}, .block = {detail::optimizer_threads}};
+  const detail::OverRanges<RangeNorms<T>> arguments{a, detail::flat_buffers_take_packs(a.g, a.p)};
+  const LaunchConfig blocks{.grid = {a.ranges.block_count}, .block = {detail::optimizer_threads}};
   ctx.launch(detail::range_norms_partial<T>, blocks, arguments);
-  ctx.launch(detail::range_norms_sum<T>, warps(arguments.range_count), arguments);
+  ctx.launch(detail::range_norms_sum<T>, warps(a.ranges.range_count), arguments);
 }
 
 template <class T> void launch(Context<Cuda>& ctx, const AdamW<T>& a) {
@@ -289,7 +243,7 @@ template <class T> void launch(Context<Cuda>& ctx, const Lars<T>& a) {
 
 template <class T> void launch(Context<Cuda>& ctx, const Ema<T>& a) {
   static_assert(std::is_same_v<acc_t<T>, float>, "optimizers on CUDA: float and 16-bit numbers only");
-  const i64 blocks = (a.n + RangeNorms<T>::block - 1) / RangeNorms<T>::block;
+  const i64 blocks = (a.n + RangeTable<float>::block - 1) / RangeTable<float>::block;
   ctx.launch(detail::ema_step<T>, {.grid = {blocks, detail::optimizer_parts}, .block = {detail::optimizer_threads}},
              {.args = a, .packs = detail::flat_buffers_take_packs(a.average, a.copy, a.p)});
 }

@@ -65,7 +65,7 @@ template <class T> struct DropPathGroup {
   const T *x, *residual;
   i64 image_values, blocks_per_image;
   i64 number;  // of the group's first image
-  RngKey key;
+  StepKey key;
   BatchWindow window;
   double rate;
   float inverse;  // 1 / (1 - rate)
@@ -74,7 +74,7 @@ template <class T> struct DropPathGroup {
 template <class T, int width> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(tokens_threads)
     drop_path(const __grid_constant__ DropPathGroup<T> a) {
   const i64 block = blockIdx.x, image = block / a.blocks_per_image, part = block % a.blocks_per_image;
-  const float draw = a.key.uniform(static_cast<u64>(a.number + a.window.number(image)));
+  const float draw = a.key.get().uniform(static_cast<u64>(a.number + a.window.number(image)));
   const float factor = static_cast<double>(draw) >= a.rate ? a.inverse : 0.0f;
   DINO_UNROLL
   for (int k = 0; k < drop_path_runs; ++k) {
