@@ -63,6 +63,7 @@ else()
     refused("no_nvcc does not compile C.*20 for sm_80" ${configure} "-DDINO_NVCC=${WORK}/no_nvcc")
     refused("the kernels need sm_80 or newer" ${configure} "-DDINO_NVCC=${NVCC}" -DCMAKE_CUDA_ARCHITECTURES=75)
     list(APPEND configure "-DDINO_NVCC=${NVCC}" -DCMAKE_CUDA_ARCHITECTURES=80)
+    run(${configure} -DHOW=cuda_subdirectory -B "${WORK}/subdirectory")  # it would compile the same
   endif()
   run(${configure})
   run("${CMAKE_COMMAND}" -E time "${CMAKE_COMMAND}" --build "${WORK}/build")
