@@ -43,6 +43,17 @@ const auto grad_f = [](float x) { return math::gelu_grad(x); };
 
 }  // namespace
 
+TEST_CASE("math: an integral power is the power", "[base]") {
+  CHECK(math::power(0.0, 0) == 1);
+  CHECK(math::power(3.0, 5) == 243);
+  CHECK(math::power(0.5, 60) == 0x1p-60);
+  for (const i64 n : {1, 2, 3, 10, 999, 100000, 1000000}) {
+    for (const double x : {0.9, 0.999, 0.9999999}) {
+      CHECK(math::power(x, n) == Approx(std::pow(x, static_cast<double>(n))).epsilon(1e-9).margin(1e-300));
+    }
+  }
+}
+
 TEST_CASE("math: exp has a relative error of at most 2e-7", "[base]") {
   const auto relative = [](double x, double y) { return std::fabs(y / std::exp(x) - 1); };
   CHECK(largest(-87.3f, 88.3f, exp_f, relative) < 1.2e-7);
