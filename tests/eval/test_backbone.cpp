@@ -2,6 +2,7 @@
 #include <dino/io/file.hpp>
 
 #include "support/golden.hpp"
+#include "support/pth_files.hpp"
 #include "support/temporary_folder.hpp"
 
 using namespace dino;
@@ -123,4 +124,30 @@ TEST_CASE("backbone: first values follow the seed", "[eval]") {
   Backbone<float, Host> a(ctx, tiny(), 1), b(ctx, tiny(), 1), c(ctx, tiny(), 2);
   CHECK(to_vector(a.params().values()) == to_vector(b.params().values()));
   CHECK(to_vector(a.params().values()) != to_vector(c.params().values()));
+}
+
+TEST_CASE("backbone: a PyTorch file gives the same bits, as backbone and as full checkpoint", "[eval]") {
+  TemporaryFolder folder;
+  HostContext ctx(1);
+  BackboneInfo info;  // pixels as for ImageNet: the file does not say
+  info.vit = {.image_size = 8, .patch_size = 4, .dim = 64, .depth = 2, .heads = 1};
+  Backbone<float, Host> student(ctx, info, 1), teacher(ctx, info, 2);
+  std::vector<pth::Record> data;
+  const auto plain = pth::dict(pth::entries(parameter_views(teacher.params()), data));
+  write_file_atomic(folder / "plain.pth", pth::file(plain, data));
+  auto loaded = load_backbone<float>(ctx, folder / "plain.pth");
+  CHECK(to_vector(loaded.params().values()) == to_vector(teacher.params().values()));
+  CHECK(to_vector(loaded(picture(8, 8))) == to_vector(teacher(picture(8, 8))));
+  data.clear();
+  const auto of_student = pth::entries(parameter_views(student.params(), "", "module.backbone."), data),
+             of_teacher = pth::entries(parameter_views(teacher.params(), "", "backbone."), data);
+  const auto full = pth::dict({{"student", pth::dict(of_student)},
+                               {"teacher", pth::dict(of_teacher)},
+                               {"epoch", "K\1"},
+                               {"args", pth::namespace_object()}});
+  write_file_atomic(folder / "full.pth", pth::file(full, data));
+  auto first = load_backbone<float>(ctx, folder / "full.pth");
+  auto second = load_backbone<float>(ctx, folder / "full.pth", "student");
+  CHECK(to_vector(first.params().values()) == to_vector(teacher.params().values()));
+  CHECK(to_vector(second.params().values()) == to_vector(student.params().values()));
 }

@@ -1,6 +1,7 @@
 #include <dino/io/weights.hpp>
 
 #include "support/catch.hpp"
+#include "support/pth_files.hpp"
 #include "support/temporary_folder.hpp"
 
 using namespace dino;
@@ -200,4 +201,73 @@ TEST_CASE("weights: files that do not describe a possible model are refused", "[
   CHECK_THROWS_WITH(backbone_info(with("\"depth\":1", "\"depth\":\"one\""), "x"), contains("depth in dino.model"));
   CHECK_THROWS_WITH(backbone_info(with("\"mlp_ratio\":1.5", "\"mlp_ratio\":-1"), "x"), contains("mlp_ratio"));
   CHECK_THROWS_WITH(backbone_info(with("\"mean\":[0.485,", "\"mean\":[\"a\","), "x"), contains("mean in dino.model"));
+}
+
+TEST_CASE("weights: the ending of a file says how it is read", "[io]") {
+  TemporaryFolder folder;
+  for (const char* name : {"a.pth", "a.pt", "pytorch_model.bin", "last.ckpt"}) {
+    write_file_atomic(folder / name, pth::small_file());
+    CHECK(read_weights(folder / name).at("t").to<float>() == std::vector<float>{1, 2});
+  }
+  write_safetensors(folder / "a.safetensors", read_weights(folder / "a.pth"));
+  CHECK(read_weights(folder / "a.safetensors").at("t").to<float>() == std::vector<float>{1, 2});
+  write_file_atomic(folder / "b.pth", "not weights");
+  CHECK_THROWS_WITH(read_weights(folder / "b.pth"), contains("b.pth: not a PyTorch file"));
+}
+
+TEST_CASE("weights: the prefix of a backbone is found in checkpoints of several makers", "[io]") {
+  const auto prefix = [](const std::vector<std::string>& names, const std::string& key) {
+    StateDict state;
+    for (const auto& name : names) state.add(name, tensor_data({1}, std::vector<float>{0}));
+    return backbone_prefix(state, key);
+  };
+  const std::vector<std::string> reference{"student.module.backbone.cls_token", "teacher.backbone.cls_token",
+                                           "teacher.head.mlp.0.weight"};
+  CHECK(prefix(reference, "teacher") == "teacher.backbone.");
+  CHECK(prefix(reference, "student") == "student.module.backbone.");
+  CHECK(prefix({"teacher.cls_token"}, "teacher") == "teacher.");
+  CHECK(prefix({"teacher.module.cls_token"}, "teacher") == "teacher.module.");
+  CHECK(prefix({"state_dict.backbone.cls_token"}, "teacher") == "state_dict.backbone.");
+  CHECK(prefix({"module.backbone.cls_token"}, "student") == "module.backbone.");
+  CHECK(prefix({"backbone.cls_token"}, "student") == "backbone.");
+  CHECK(prefix({"cls_token"}, "teacher").empty());
+  CHECK(prefix({"student.backbone.cls_token"}, "teacher").empty());  // not the other one in its place
+}
+
+TEST_CASE("weights: without a description the shapes tell the model", "[io]") {
+  const VitConfig config{.image_size = 12, .patch_size = 4, .dim = 128, .depth = 2, .heads = 2, .mlp_ratio = 1.5};
+  HostContext ctx(1);
+  ParamStore<float, Host> params(ctx);
+  const nn::VisionTransformer<float, Host> net(Scope<float, Host>{params} / "backbone", config);
+  params.finalize(1);
+  StateDict state;
+  for (const auto& view : parameter_views(params)) {
+    state.add(view.name, {view.dtype, view.shape, {view.bytes.begin(), view.bytes.end()}});
+  }
+  const auto read = backbone_info(state, "x.pth", "backbone.").vit;
+  CHECK(read.image_size == 12);
+  CHECK(read.patch_size == 4);
+  CHECK(read.dim == 128);
+  CHECK(read.depth == 2);
+  CHECK(read.heads == 2);
+  CHECK(read.mlp_ratio == 1.5);
+  CHECK_THROWS_WITH(backbone_info(state, "x.pth", ""), contains("x.pth has no description of its model"));
+  const auto refused = [&](const std::string& name, const Shape& shape) {
+    auto other = state;
+    other.tensors["backbone." + name] = {DType::F32, shape, {}};
+    CHECK_THROWS_WITH(backbone_info(other, "x.pth", "backbone."), contains("has no description of its model"));
+  };
+  constexpr i64 big = i64{1} << 40;
+  refused("pos_embed", {1, 9, 128});
+  refused("pos_embed", {1, 0, 128});
+  refused("pos_embed", {10, 128});
+  refused("pos_embed", {1, 10, 64});
+  refused("patch_embed.proj.weight", {128, 0, big, big});
+  refused("patch_embed.proj.weight", {96, 3, 4, 4});
+  refused("patch_embed.proj.weight", {0, 3, 4, 4});
+  refused("patch_embed.proj.weight", {128, 3, 4, 0});
+  refused("patch_embed.proj.weight", {128, 48});
+  refused("blocks.0.mlp.fc1.weight", {0, 128});
+  refused("blocks.0.mlp.fc1.weight", {128, 192});
+  refused("blocks.0.attn.qkv.weight", {big, 0});
 }

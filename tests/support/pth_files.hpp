@@ -3,6 +3,7 @@
 
 #include <dino/io/file.hpp>
 #include <dino/io/png_gate.hpp>
+#include <dino/io/state_dict.hpp>
 
 #include <string>
 #include <utility>
@@ -114,6 +115,23 @@ template <class T> std::string bytes_of(const std::vector<T>& values) {
 /// {t: {1, 2}}
 inline std::string small_file() {
   return file(dict({{"t", tensor(storage("FloatStorage", "0", 2), 0, {2}, {1})}}), {{"0", bytes_of<float>({1, 2})}});
+}
+
+/// Entries of a dictionary of floats, and their records behind those of `data`.
+inline Items entries(const std::vector<dino::TensorView>& tensors, std::vector<Record>& data) {
+  Items items;
+  for (const auto& t : tensors) {
+    const auto key = std::to_string(data.size());
+    const i64 rank = t.shape.rank();
+    std::vector<i64> strides(static_cast<size_t>(rank), 1);
+    for (i64 i = rank - 1; i > 0; --i) {
+      strides[static_cast<size_t>(i - 1)] = strides[static_cast<size_t>(i)] * t.shape[i];
+    }
+    items.push_back(
+        {t.name, tensor(storage("FloatStorage", key, t.shape.numel()), 0, {t.shape.begin(), t.shape.end()}, strides)});
+    data.push_back({key, {reinterpret_cast<const char*>(t.bytes.data()), t.bytes.size()}});
+  }
+  return items;
 }
 
 inline std::string unhex(const std::string& hex) {

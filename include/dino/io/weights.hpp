@@ -2,6 +2,7 @@
 #pragma once
 
 #include <dino/io/parse_record.hpp>
+#include <dino/io/pth.hpp>
 #include <dino/io/safetensors.hpp>
 #include <dino/nn/vit.hpp>
 
@@ -62,14 +63,6 @@ template <class T, class D> std::vector<TensorView> parameter_views(const ParamS
 }
 
 namespace detail {
-
-/// "a, b, c and 7 more".
-inline std::string name_list(const std::vector<std::string>& names) {
-  constexpr size_t shown = 10;
-  std::string text;
-  for (size_t i = 0; i < names.size() && i < shown; ++i) text += (i ? ", " : "") + names[i];
-  return names.size() > shown ? text + str(" and {} more", names.size() - shown) : text;
-}
 
 /// All that is wrong between a store and a file, in one error, before anything is changed.
 template <class T, class D> void check_parameters(const ParamStore<T, D>& store, const StateDict& file,
@@ -145,15 +138,67 @@ inline std::optional<std::string> model_description(const StateDict& file) {
 
 }  // namespace detail
 
-/// What dino.model of a file says. Throws Error{weights} when the file has none: the number of heads is not in the
-/// tensors.
-inline BackboneInfo backbone_info(const StateDict& file, const std::string& where) {
+/// Reads named tensors: files called .pth, .pt, .bin or .ckpt as PyTorch files, all others as safetensors. Throws
+/// Error{weights}.
+inline StateDict read_weights(const std::filesystem::path& path) {
+  const auto ending = path.extension();
+  const bool torch = ending == ".pth" || ending == ".pt" || ending == ".bin" || ending == ".ckpt";
+  return torch ? read_pth(path) : read_safetensors(path);
+}
+
+/// What stands in front of cls_token: the dictionary ("teacher." or "student.", as key says, in checkpoints of ours and
+/// of the reference; "state_dict."; or none), then "module." and "backbone.", each where the file has it. Empty when
+/// there is no cls_token. Source: utils.py, load_pretrained_weights.
+inline std::string backbone_prefix(const StateDict& file, const std::string& key) {
+  for (const auto& dictionary : {key + '.', std::string("state_dict."), std::string()})
+    for (const auto* module : {"", "module."})
+      for (const auto* backbone : {"backbone.", ""})
+        if (const auto prefix = dictionary + module + backbone; file.find(prefix + "cls_token")) return prefix;
+  return "";
+}
+
+namespace detail {
+
+/// The sizes of a vision transformer from the shapes of its tensors, and the one number that they do not tell: the
+/// heads are 64 wide, as in every published DINO model. Nothing when the shapes are not those of such a model.
+inline std::optional<VitConfig> vit_of_shapes(const StateDict& file, const std::string& prefix) {
+  const auto shape = [&](const std::string& name) {
+    const auto* tensor = file.find(prefix + name);
+    return tensor ? tensor->shape : Shape();
+  };
+  const auto positions = shape("pos_embed"), patch = shape("patch_embed.proj.weight"),
+             hidden = shape("blocks.0.mlp.fc1.weight");
+  if (positions.rank() != 3 || positions[1] < 2 || patch.rank() != 4 || hidden.rank() != 2) return std::nullopt;
+  VitConfig c{.patch_size = patch[3], .dim = patch[0], .depth = 0, .heads = patch[0] / 64};
+  const i64 grid = std::llround(std::sqrt(static_cast<double>(positions[1] - 1)));
+  const bool fitting = c.heads > 0 && c.dim % 64 == 0 && c.patch_size > 0 && hidden[0] > 0 &&
+                       patch == Shape{c.dim, 3, c.patch_size, c.patch_size} && hidden == Shape{hidden[0], c.dim} &&
+                       positions == Shape{1, 1 + grid * grid, c.dim};
+  if (!fitting) return std::nullopt;
+  c.image_size = grid * c.patch_size;
+  c.mlp_ratio = static_cast<double>(hidden[0]) / static_cast<double>(c.dim);
+  // Whole blocks are counted: the model that is made of these sizes is no larger than the file.
+  const auto block = [&](const char* name) { return shape(str("blocks.{}.{}", c.depth, name)); };
+  while (block("attn.qkv.weight") == Shape{3 * c.dim, c.dim} && block("mlp.fc1.weight") == hidden) ++c.depth;
+  return c.depth > 0 ? std::optional(c) : std::nullopt;
+}
+
+}  // namespace detail
+
+/// What dino.model of a file says; without it, what the shapes of the tensors under the prefix say
+/// (heads of 64, pixels as for ImageNet). Throws Error{weights} when neither describes a vision transformer.
+inline BackboneInfo backbone_info(const StateDict& file, const std::string& where, const std::string& prefix = "") {
   const auto text = detail::model_description(file);
-  require(
-      text.has_value(), ErrorKind::weights,
-      "{} has no description of its model (dino.model in the metadata), which holds the number of heads. Use a file "
-      "written by dino_pretrain",
-      where);
+  BackboneInfo info;
+  if (const auto vit = text ? std::nullopt : detail::vit_of_shapes(file, prefix)) {
+    info.vit = *vit;
+    return info;
+  }
+  require(text.has_value(), ErrorKind::weights,
+          "{} has no description of its model (dino.model in the metadata), which holds the number of heads, and its "
+          "tensors are not those of a vision transformer with heads of 64 under the names of torch hub. Use a file "
+          "written by dino_pretrain, or weights of such a model",
+          where);
   const auto record = parse_record(*text);
   require(record.has_value(), ErrorKind::weights, "{}: dino.model is not JSON: {}", where, *text);
   const auto whole = [&](const char* key, i64 least, i64 most) {
@@ -163,7 +208,6 @@ inline BackboneInfo backbone_info(const StateDict& file, const std::string& wher
             most);
     return static_cast<i64>(x);
   };
-  BackboneInfo info;
   info.vit = {.image_size = whole("image_size", 1, 16384),
               .patch_size = whole("patch_size", 1, 1024),
               .dim = whole("dim", 1, 65536),
