@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
+from recipe import attend, dino_loss, interpolate, weight_norm_linear
+
 
 class Cases:
     def __init__(self, seed):
@@ -37,27 +39,13 @@ class Cases:
 
 
 def attention(qkv, heads, groups):
-    """Packed rows: for each (images, tokens) group, the reference's attention without its projections."""
-    width = qkv.shape[1] // 3
+    """Packed rows: for each (images, tokens) group, the attention of the recipe without its projections."""
     rows, first = [], 0
     for images, tokens in groups:
-        x = qkv[first:first + images * tokens].reshape(images, tokens, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
-        q, k, v = x[0], x[1], x[2]
-        p = ((q @ k.transpose(-2, -1)) * (width // heads) ** -0.5).softmax(dim=-1)
-        rows.append((p @ v).transpose(1, 2).reshape(images * tokens, width))
+        x = qkv[first:first + images * tokens].reshape(images, tokens, -1)
+        rows.append(attend(x, heads)[0].flatten(0, 1))
         first += images * tokens
     return torch.cat(rows)
-
-
-def interpolate(table, grid, height, width):
-    """The reference's interpolate_pos_encoding for the patch part (grid*grid, C) of a table."""
-    if (height, width) == (grid, grid):
-        return table
-    image = table.reshape(1, grid, grid, -1).permute(0, 3, 1, 2)
-    scale = ((height + 0.1) / grid, (width + 0.1) / grid)
-    out = F.interpolate(image, scale_factor=scale, mode="bicubic")
-    assert out.shape[-2:] == (height, width)
-    return out.permute(0, 2, 3, 1).reshape(height * width, -1)
 
 
 def tokens(patches, cls, table, grid, groups):
@@ -70,22 +58,6 @@ def tokens(patches, cls, table, grid, groups):
         rows.append((x + position).reshape(images * (n + 1), -1))
         first += images * n
     return torch.cat(rows)
-
-
-def dino_loss(student, teacher, center, views, student_temp, teacher_temp):
-    s = (student / student_temp).chunk(views)
-    q = F.softmax((teacher - center) / teacher_temp, dim=-1).detach().chunk(2)
-    total, terms = 0, 0
-    for i in range(2):
-        for v in range(views):
-            if v != i:
-                total = total + torch.sum(-q[i] * F.log_softmax(s[v], dim=-1), dim=-1).mean()
-                terms += 1
-    return total / terms
-
-
-def weight_norm_linear(x, v, g):
-    return F.linear(x, v * (g / v.norm(dim=1, keepdim=True)))
 
 
 def write_cases(c):
