@@ -21,10 +21,13 @@ struct Numbers {
 
 template <class Args> void in_every_schedule(Context<Cuda>& ctx, void (*kernel)(Args), const LaunchConfig& config,
                                              const Args& args, const std::function<void()>& check) {
-  for (const auto schedule : {Schedule::forward, Schedule::reverse, Schedule::random}) {
-    ctx.machine().schedule = schedule;
-    ctx.launch(kernel, config, args);
-    check();
+  for (const i64 workers : {1, 2, 3}) {
+    ctx.set_workers(workers);
+    for (const auto schedule : {Schedule::forward, Schedule::reverse, Schedule::random}) {
+      ctx.machine().schedule = schedule;
+      ctx.launch(kernel, config, args);
+      check();
+    }
   }
 }
 

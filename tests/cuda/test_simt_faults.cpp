@@ -149,6 +149,10 @@ template <class T> DINO_GLOBAL void return_before_barrier(const __grid_constant_
   if (block_thread() >= 50) return;
   sync_block();
 }
+template <class T> DINO_GLOBAL void one_block_fails(const __grid_constant__ Probe a) {
+  if (static_cast<int>(blockIdx.x) == a.n && block_thread() >= 50) return;
+  sync_block();
+}
 template <class T> DINO_GLOBAL void barriers_in_two_branches(const __grid_constant__ Probe) {
   if (block_thread() % 2 == 0) {
     sync_block();
@@ -279,8 +283,23 @@ TEST_CASE("simt: limits of the device, with both numbers", "[simt]") {
   check_error(right<float>, {.grid = {1, 70000}, .block = {32}}, {"a grid at most (2147483647,65535,65535)"});
 }
 
+TEST_CASE("simt: an error of a block on another thread arrives", "[simt]") {
+  Context<Cuda> ctx;
+  ctx.set_workers(3);
+  float out[64] = {};
+  for (const i64 failing : {0, 1, 2, 5}) {
+    try {
+      ctx.launch(one_block_fails<float>, {.grid = {6}, .block = {64}}, {nullptr, out, static_cast<int>(failing)});
+      FAIL("no error for block " << failing);
+    } catch (const Error& error) {
+      CHECK(std::string(error.what()).find(str("block ({},0,0)", failing)) != std::string::npos);
+    }
+  }
+}
+
 TEST_CASE("simt: a launch after a failed one works", "[simt]") {
   Context<Cuda> ctx;
+  ctx.set_workers(GENERATE(1, 2));
   float out[64] = {};
   for (int i = 0; i < 3; ++i) {
     CHECK_THROWS_WITH(ctx.launch(return_before_barrier<float>, two_warps, {nullptr, out, 64}), contains("deadlock"));

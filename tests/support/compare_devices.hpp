@@ -1,5 +1,6 @@
 // A kernel on CUDA against the same kernel on the CPU in double. The files that use it are compiled twice: for the host
-// executor, where each case runs in three schedules with equal bits, and for a device, where it runs twice.
+// executor, where each case runs in three schedules, one of them on two threads, with equal bits, and for a device,
+// where it runs twice.
 #pragma once
 
 #include <dino/device/cpu.hpp>
@@ -180,6 +181,7 @@ template <class Test, class F> std::vector<Output> on_cuda(const F& f, i64 shift
 #if DINO_CUDA == 2
   using simt::Schedule;
   ctx.machine().schedule = variant == 0 ? Schedule::forward : variant == 1 ? Schedule::reverse : Schedule::random;
+  ctx.set_workers(variant == 2 ? 2 : 1);
 #endif
   Run<Test, Cuda, Test> run(ctx, shift);
   f(run);

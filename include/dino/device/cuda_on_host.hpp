@@ -9,6 +9,8 @@
 #endif
 
 #include <cstring>
+#include <map>
+#include <thread>
 #include <type_traits>
 
 namespace dino::inline DINO_ABI {
@@ -52,7 +54,8 @@ template <> class Pool<Cuda> {
 };
 
 /// The members that device/cuda.hpp has, with host memory for device memory. launch() returns when the kernel is done.
-/// schedule and seed of machine() say in which order threads and blocks run; a right kernel gives equal bits in all.
+/// schedule and seed of machine() say in which order threads and blocks run; a right kernel gives equal bits in all, and
+/// for any number of workers.
 template <> class Context<Cuda> {
  public:
   explicit Context(int /*device*/ = 0) {}
@@ -60,7 +63,13 @@ template <> class Context<Cuda> {
   Context& operator=(const Context&) = delete;
 
   Pool<Cuda>& pool() { return pool_; }
-  simt::Machine& machine() { return machine_; }
+  simt::Machine& machine() { return *machines_.front(); }
+  /// How many threads of the host share the blocks of a launch.
+  void set_workers(i64 workers) {
+    require(workers >= 1, "simt: {} workers", workers);
+    while (static_cast<i64>(machines_.size()) < workers) machines_.push_back(std::make_unique<simt::Machine>());
+    machines_.resize(static_cast<size_t>(workers));
+  }
   Context<Cpu>& host() { return host_; }  // computes what libraries do on a device
   /// Ten times major plus minor: kernels for 90 are not run here.
   int capability() const { return 80; }
@@ -70,7 +79,29 @@ template <> class Context<Cuda> {
     static_assert(std::is_trivially_copyable_v<Args> && sizeof(Args) <= 4096, "arguments are copied to the device");
     if (config.grid.count() == 0) return;
     detail::check_launch<Args>(config);
-    machine_.run(kernel, config, args);
+    if (machines_.size() == 1) {
+      machine().run(kernel, config, args);
+      return;
+    }
+    std::vector<std::exception_ptr> errors(machines_.size());
+    for (const auto& other : machines_) {
+      other->schedule = machine().schedule;
+      other->seed = machine().seed;
+    }
+    const auto work = [&](size_t worker) {
+      try {
+        machines_[worker]->run(kernel, config, args, {worker, machines_.size()});
+      } catch (...) {
+        errors[worker] = std::current_exception();
+      }
+    };
+    std::vector<std::thread> threads;  // of this launch alone: those of a ThreadPool flush denormals, a device does not
+    for (size_t worker = 1; worker < machines_.size(); ++worker) threads.emplace_back(work, worker);
+    work(0);
+    for (auto& thread : threads) thread.join();
+    for (const auto& error : errors) {
+      if (error) std::rethrow_exception(error);
+    }
   }
 
   void upload(void* to, const void* from, size_t bytes) { copy(to, from, bytes); }
@@ -81,9 +112,15 @@ template <> class Context<Cuda> {
   void synchronize() {}
 
  private:
+  static std::vector<std::unique_ptr<simt::Machine>> one_machine() {
+    std::vector<std::unique_ptr<simt::Machine>> list;
+    list.push_back(std::make_unique<simt::Machine>());
+    return list;
+  }
+
   Pool<Cuda> pool_;
   Context<Cpu> host_{1};
-  simt::Machine machine_;
+  std::vector<std::unique_ptr<simt::Machine>> machines_ = one_machine();
 };
 
 }  // namespace dino::inline DINO_ABI

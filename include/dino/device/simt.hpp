@@ -19,6 +19,11 @@ inline constinit thread_local Index3 threadIdx{}, blockIdx{}, blockDim{}, gridDi
 /// The order in which threads of a block, and blocks, go on when several could. A right kernel gives equal bits in all.
 enum class Schedule { forward, reverse, random };
 
+/// The blocks of a launch that one of several machines runs: every `of`-th in the order of the schedule.
+struct Share {
+  size_t worker = 0, of = 1;
+};
+
 /// Executes one block after another on the calling thread. Threads of a block run one at a time, each until it must
 /// wait for others; then the next one in the order of the schedule goes on.
 ///
@@ -36,10 +41,12 @@ class Machine {
     return *running();
   }
 
-  template <class Args> void run(void (*kernel)(Args), const LaunchConfig& config, const Args& args) {
+  template <class Args>
+  void run(void (*kernel)(Args), const LaunchConfig& config, const Args& args, Share share = {}) {
     const auto call = [&] { kernel(args); };
     using Call = decltype(call);
-    run([](const void* f) { (*static_cast<const Call*>(f))(); }, &call, config, detail::type_name<Args>());
+    run([](const void* f) { (*static_cast<const Call*>(f))(); }, &call, config, detail::type_name<Args>(),
+        share);
   }
 
   // What the words of kernels are made of.
@@ -146,7 +153,8 @@ class Machine {
     return machine;
   }
 
-  void run(void (*call)(const void*), const void* function, const LaunchConfig& config, const std::string& name) {
+  void run(void (*call)(const void*), const void* function, const LaunchConfig& config, const std::string& name,
+           Share share) {
     require(running() == nullptr, "{}: a kernel launches a kernel", name);
     const Unseen unseen;
     running() = this;
@@ -160,7 +168,9 @@ class Machine {
     gridDim = extent(config.grid);
     random_ = seed;
     try {
-      for (const i64 block : block_order()) {
+      const auto order = block_order();
+      for (size_t i = share.worker; i < order.size(); i += share.of) {
+        const i64 block = order[i];
         blockIdx = {static_cast<u32>(block % config.grid.x), static_cast<u32>(block / config.grid.x % config.grid.y),
                     static_cast<u32>(block / config.grid.x / config.grid.y)};
         run_block(name);
