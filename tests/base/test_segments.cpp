@@ -38,6 +38,11 @@ TEST_CASE("segments: rows of one group, and iteration in order", "[base]") {
   CHECK(next == segments.rows());
 }
 
+TEST_CASE("segments: the class token and registers stand before the patches", "[base]") {
+  CHECK(Segment{0, 2, 197, 14, 14}.special() == 1);
+  CHECK(Segment{0, 2, 5 + 6, 2, 3}.special() == 5);
+}
+
 TEST_CASE("segments: row numbers above 2^31 are exact", "[base]") {
   Segments segments;
   segments.add(i64{1} << 22, 1025);

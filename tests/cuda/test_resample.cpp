@@ -15,11 +15,13 @@ struct Sizes {
 };
 constexpr std::initializer_list<Sizes> shapes{{1, 1, 1, 1},    {4, 2, 3, 7},  {3, 5, 8, 64},
                                               {14, 6, 6, 130}, {4, 4, 4, 16}, {2, 1, 7, 300}};
+constexpr PositionRule dino_rule{}, register_rule{.offset = 0, .antialias = true};
 }  // namespace
 
 TEMPLATE_TEST_CASE("resample: CUDA equals CPU", "[cuda]", float, bf16) {
   const Sizes shape = GENERATE(values(shapes));
   const i64 grid = shape.grid, height = shape.height, width = shape.width, cols = shape.cols;
+  const auto rule = GENERATE(dino_rule, register_rule);
   const auto f = [&](auto& run) {
     using T = typename std::decay_t<decltype(run)>::Scalar;
     launch(run.ctx, kernels::ResamplePositions<T>{.out = run.out(height * width * cols),
@@ -27,7 +29,8 @@ TEMPLATE_TEST_CASE("resample: CUDA equals CPU", "[cuda]", float, bf16) {
                                                   .grid = grid,
                                                   .height = height,
                                                   .width = width,
-                                                  .cols = cols});
+                                                  .cols = cols,
+                                                  .rule = rule});
   };
   compare_devices<TestType>(tolerance, f);
   compare_devices<TestType>(tolerance, f, Shifted{});
@@ -37,6 +40,7 @@ TEMPLATE_TEST_CASE("resample: the gradient on CUDA equals the CPU", "[cuda]", fl
   const Sizes shape = GENERATE(values(shapes));
   const i64 grid = shape.grid, height = shape.height, width = shape.width, cols = shape.cols;
   const bool add = GENERATE(false, true);
+  const auto rule = GENERATE(dino_rule, register_rule);
   compare_devices<TestType>(tolerance, [&](auto& run) {
     using T = typename std::decay_t<decltype(run)>::Scalar;
     acc_t<T>* const din = add ? run.acc_inout(grid * grid * cols) : run.acc_out(grid * grid * cols);
@@ -45,7 +49,8 @@ TEMPLATE_TEST_CASE("resample: the gradient on CUDA equals the CPU", "[cuda]", fl
                                                           .grid = grid,
                                                           .height = height,
                                                           .width = width,
-                                                          .cols = cols});
+                                                          .cols = cols,
+                                                          .rule = rule});
   });
 }
 

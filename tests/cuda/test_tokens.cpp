@@ -17,34 +17,38 @@ template <class Test, class F> void compare_both(const F& f) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("tokens: assembling on CUDA equals the CPU", "[cuda]", float, bf16) {
-  const i64 cols = GENERATE(values(widths)), images = GENERATE(1, 3), n = GENERATE(1, 6);
+  const i64 cols = GENERATE(values(widths)), images = GENERATE(1, 3), n = GENERATE(1, 6), registers = GENERATE(0, 2);
   compare_both<TestType>([&](auto& run) {
     using T = typename std::decay_t<decltype(run)>::Scalar;
-    launch(run.ctx, kernels::AssembleTokens<T>{.out = run.out(images * (n + 1) * cols),
+    launch(run.ctx, kernels::AssembleTokens<T>{.out = run.out(images * (n + 1 + registers) * cols),
                                                .patches = run.in(images * n * cols),
                                                .cls = run.in(cols),
                                                .first = run.in(cols),
                                                .positions = run.in(n * cols),
                                                .images = images,
                                                .n = n,
-                                               .cols = cols});
+                                               .cols = cols,
+                                               .registers = registers > 0 ? run.in(registers * cols) : nullptr,
+                                               .register_count = registers});
   });
 }
 
 TEMPLATE_TEST_CASE("tokens: the gradient of assembling on CUDA equals the CPU", "[cuda]", float, bf16) {
   const i64 cols = GENERATE(values(widths)), images = GENERATE(1, 18), n = 2;  // 18: a second round of 16 warps
   const bool add = GENERATE(false, true), patches = GENERATE(false, true), sums = GENERATE(false, true);
+  const i64 registers = GENERATE(0, 3), tokens = 1 + registers + n;
   if (!patches && (add || !sums)) return;
   compare_both<TestType>([&](auto& run) {
     using T = typename std::decay_t<decltype(run)>::Scalar;
     T* const dpatches = add ? run.inout(images * n * cols) : run.out(images * n * cols);
-    acc_t<T>* const dsum = run.acc_out((n + 1) * cols);
+    acc_t<T>* const dsum = run.acc_out(tokens * cols);
     launch(run.ctx, kernels::AssembleTokensBackward<T>{.dpatches = {patches ? dpatches : nullptr, add},
                                                        .dsum = sums ? dsum : nullptr,
-                                                       .dout = run.in(images * (n + 1) * cols),
+                                                       .dout = run.in(images * tokens * cols),
                                                        .images = images,
                                                        .n = n,
-                                                       .cols = cols});
+                                                       .cols = cols,
+                                                       .register_count = registers});
   });
 }
 

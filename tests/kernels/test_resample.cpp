@@ -8,36 +8,49 @@
 using namespace dino;
 
 namespace {
-template <class T> HostTensor<T> resample(HostContext& ctx, const HostTensor<T>& in, i64 grid, i64 height, i64 width) {
+constexpr PositionRule dino_rule{}, exact{.offset = 0, .antialias = false},
+    register_rule{.offset = 0, .antialias = true}, mixed{.offset = 0.1, .antialias = true};
+
+template <class T> HostTensor<T> resample(HostContext& ctx, const HostTensor<T>& in, i64 grid, i64 height, i64 width,
+                                          const PositionRule& rule = {}) {
   const HostTensor<T> out(ctx, {height * width, in.cols()});
-  launch(ctx,
-         kernels::ResamplePositions<T>{
-             .out = out.data(), .in = in.data(), .grid = grid, .height = height, .width = width, .cols = in.cols()});
+  launch(ctx, kernels::ResamplePositions<T>{.out = out.data(),
+                                            .in = in.data(),
+                                            .grid = grid,
+                                            .height = height,
+                                            .width = width,
+                                            .cols = in.cols(),
+                                            .rule = rule});
   return out;
 }
 
 template <class T> void transpose_into(HostContext& ctx, const Target<T>& din, const HostTensor<T>& dout, i64 grid,
-                                       i64 height, i64 width) {
-  launch(ctx,
-         kernels::ResamplePositionsBackward<T>{
-             .din = din, .dout = dout.data(), .grid = grid, .height = height, .width = width, .cols = dout.cols()});
+                                       i64 height, i64 width, const PositionRule& rule = {}) {
+  launch(ctx, kernels::ResamplePositionsBackward<T>{.din = din,
+                                                    .dout = dout.data(),
+                                                    .grid = grid,
+                                                    .height = height,
+                                                    .width = width,
+                                                    .cols = dout.cols(),
+                                                    .rule = rule});
 }
 
 /// The first row of the grid whose value at (i, j) is i * grid + j, resampled to extent x extent.
-template <class T> std::vector<T> first_row(i64 grid, i64 extent, size_t values) {
+template <class T> std::vector<T> first_row(i64 grid, i64 extent, size_t values, const PositionRule& rule) {
   HostContext ctx(2);
   const auto in = generate<T>(ctx, {grid * grid, 1}, [](i64 i) { return i; });
-  auto out = to_vector(resample(ctx, in, grid, extent, extent));
+  auto out = to_vector(resample(ctx, in, grid, extent, extent, rule));
   out.resize(values);
   return out;
 }
 
 /// In float twice as much as in double: the outer weights are sums of terms as large as 6, the table's values multiply
 /// their rounding.
-template <class T> void check_row(i64 grid, i64 extent, const std::vector<double>& expected, double largest) {
+template <class T> void check_row(i64 grid, i64 extent, const std::vector<double>& expected, double largest,
+                                  const PositionRule& rule = {}) {
   INFO(grid << " -> " << extent);
   const double tolerance = sizeof(T) == 4 ? 2e-6 : 1e-6;
-  const auto row = first_row<T>(grid, extent, expected.size());
+  const auto row = first_row<T>(grid, extent, expected.size(), rule);
   for (size_t i = 0; i < expected.size(); ++i) {
     INFO("value " << i << ": " << row[i] << ", expected " << expected[i]);
     CHECK(std::abs(static_cast<double>(row[i]) - expected[i]) <= tolerance * largest);
@@ -54,13 +67,20 @@ TEMPLATE_TEST_CASE("resample: the reference code's rows", "[kernels][golden]", f
   check_row<TestType>(37, 16, {21.0961838, 23.4658489, 25.8334999, 28.0737076}, 55);
 }
 
+TEMPLATE_TEST_CASE("resample: the rule of DINOv2 with registers", "[kernels][golden]", float, double) {
+  check_row<TestType>(37, 16, {26.9202309, 29.1311226, 31.4951611, 33.8044930}, 62, register_rule);
+  // On its own grid each cell stands where it stood.
+  check_row<TestType>(4, 4, {0, 1, 2, 3}, 3, register_rule);
+  check_row<TestType>(4, 4, {0, 1, 2, 3}, 3, exact);
+}
+
 TEST_CASE("resample: a constant table stays constant, weights sum to 1", "[kernels]") {
   HostContext ctx(1);
   const auto [grid, height, width] =
       GENERATE(table<i64, i64, i64>({{1, 1, 1}, {1, 3, 2}, {3, 2, 7}, {14, 6, 6}, {5, 31, 1}}));
-  for (const double y : to_vector(resample(ctx, full<double>(ctx, {grid * grid, 2}, 3.0), grid, height, width))) {
-    CHECK(y == Approx(3).epsilon(1e-13));
-  }
+  const auto rule = GENERATE(dino_rule, exact, register_rule, mixed);
+  const auto in = full<double>(ctx, {grid * grid, 2}, 3.0);
+  for (const double y : to_vector(resample(ctx, in, grid, height, width, rule))) CHECK(y == Approx(3).epsilon(1e-13));
 }
 
 TEST_CASE("resample: height and width are resampled on their own", "[kernels]") {
@@ -70,7 +90,7 @@ TEST_CASE("resample: height and width are resampled on their own", "[kernels]") 
     const i64 cell = i / 2;
     return i % 2 == 0 ? std::sin(static_cast<double>(cell / grid)) : std::cos(static_cast<double>(cell % grid));
   });
-  const auto out = resample(ctx, in, grid, height, width);
+  const auto out = resample(ctx, in, grid, height, width, GENERATE(dino_rule, register_rule));
   for (i64 y = 0; y < height; ++y) {
     for (i64 x = 0; x < width; ++x) {
       CHECK(out[(y * width + x) * 2] == Approx(out[y * width * 2]).epsilon(1e-13));
@@ -83,28 +103,30 @@ TEST_CASE("resample: backward is the exact transpose", "[kernels]") {
   HostContext ctx(2);
   const auto [grid, height, width] =
       GENERATE(table<i64, i64, i64>({{1, 1, 1}, {1, 3, 2}, {2, 1, 5}, {14, 6, 6}, {8, 4, 9}, {4, 11, 3}}));
+  const auto rule = GENERATE(dino_rule, exact, register_rule, mixed);
   const i64 cols = 3;
   const auto x = randn<double>(ctx, {grid * grid, cols}, RngKey(1, 1));
   const auto y = randn<double>(ctx, {height * width, cols}, RngKey(1, 2));
-  const auto ax = resample(ctx, x, grid, height, width);
+  const auto ax = resample(ctx, x, grid, height, width, rule);
   const auto aty = full<double>(ctx, x.shape(), 1e9);  // is overwritten
-  transpose_into(ctx, Target<double>{aty.data(), false}, y, grid, height, width);
+  transpose_into(ctx, Target<double>{aty.data(), false}, y, grid, height, width, rule);
   double left = 0, right = 0, size = 0;
   for (i64 i = 0; i < y.numel(); ++i) left += ax[i] * y[i], size += std::abs(ax[i] * y[i]);
   for (i64 i = 0; i < x.numel(); ++i) right += x[i] * aty[i];
   CHECK(std::abs(left - right) <= 1e-14 * size);
 
   const auto twice = clone(aty);
-  transpose_into(ctx, Target<double>{twice.data(), true}, y, grid, height, width);
+  transpose_into(ctx, Target<double>{twice.data(), true}, y, grid, height, width, rule);
   for (i64 i = 0; i < x.numel(); ++i) CHECK(twice[i] == Approx(2 * aty[i]).margin(1e-13));
 }
 
 TEST_CASE("resample: the same bits for any number of threads", "[kernels]") {
-  const auto run = [](i64 threads) {
+  const auto rule = GENERATE(dino_rule, register_rule);
+  const auto run = [&](i64 threads) {
     HostContext ctx(threads);
-    const auto out = resample(ctx, randn<float>(ctx, {196, 48}, RngKey(1, 1)), 14, 20, 9);
+    const auto out = resample(ctx, randn<float>(ctx, {196, 48}, RngKey(1, 1)), 14, 20, 9, rule);
     const auto din = zeros<float>(ctx, {196, 48});
-    transpose_into(ctx, Target<float>{din.data(), false}, out, 14, 20, 9);
+    transpose_into(ctx, Target<float>{din.data(), false}, out, 14, 20, 9, rule);
     return std::pair(to_vector(out), to_vector(din));
   };
   const auto one = run(1);

@@ -23,6 +23,34 @@ TEST_CASE("tokens: sums over images are optional, and so are the patches", "[ker
   CHECK(to_vector(dsum) == std::vector<double>{18, 21, 24, 27, 30, 33});
 }
 
+TEST_CASE("tokens: registers stand between the class token and the patches, without a position", "[kernels]") {
+  HostContext ctx(2);
+  const auto value = [&](std::vector<float> x) { return tensor<float>(ctx, {static_cast<i64>(x.size()), 1}, x); };
+  const auto patches = value({1, 2, 3, 4}), cls = value({100}), first = value({0.5f}), positions = value({10, 20});
+  const auto registers = value({7, 8, 9});
+  const HostTensor<float> out(ctx, {12, 1}), dsum(ctx, {6, 1}), dpatches(ctx, {4, 1});
+  launch(ctx, kernels::AssembleTokens<float>{.out = out.data(),
+                                             .patches = patches.data(),
+                                             .cls = cls.data(),
+                                             .first = first.data(),
+                                             .positions = positions.data(),
+                                             .images = 2,
+                                             .n = 2,
+                                             .cols = 1,
+                                             .registers = registers.data(),
+                                             .register_count = 3});
+  CHECK(to_vector(out) == std::vector<float>{100.5f, 7, 8, 9, 11, 22, 100.5f, 7, 8, 9, 13, 24});
+  launch(ctx, kernels::AssembleTokensBackward<float>{.dpatches = {dpatches.data(), false},
+                                                     .dsum = dsum.data(),
+                                                     .dout = out.data(),
+                                                     .images = 2,
+                                                     .n = 2,
+                                                     .cols = 1,
+                                                     .register_count = 3});
+  CHECK(to_vector(dpatches) == std::vector<float>{11, 22, 13, 24});
+  CHECK(to_vector(dsum) == std::vector<float>{201, 14, 16, 18, 24, 46});
+}
+
 TEST_CASE("tokens: rows that no index names are zero, or stay as they are", "[kernels]") {
   HostContext ctx(1);
   const auto dy = tensor<float>(ctx, {3, 1}, {1, 10, 100});

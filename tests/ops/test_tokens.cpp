@@ -9,11 +9,12 @@ namespace {
 struct Group {
   i64 images, height, width;
 };
-Segments layout(std::initializer_list<Group> groups) {
+Segments layout(std::initializer_list<Group> groups, i64 registers = 0) {
   Segments s;
-  for (const auto& g : groups) s.add(g.images, 1 + g.height * g.width, g.height, g.width);
+  for (const auto& g : groups) s.add(g.images, 1 + registers + g.height * g.width, g.height, g.width);
   return s;
 }
+constexpr PositionRule register_rule{.offset = 0, .antialias = true};
 }  // namespace
 
 TEST_CASE("tokens: gradients match central differences", "[ops][gradcheck]") {
@@ -24,6 +25,35 @@ TEST_CASE("tokens: gradients match central differences", "[ops][gradcheck]") {
   const auto one = layout({{1, 1, 1}});
   CHECK(gradcheck([&](auto patches, auto cls, auto table) { return tokens(patches, cls, table, one); },
                   randn(ctx, {1, 1}, 1), randn(ctx, {1}, 2), randn(ctx, {2, 1}, 3)) <= 1e-6);
+}
+
+TEST_CASE("tokens: gradients with registers and every rule match central differences", "[ops][gradcheck]") {
+  HostContext ctx(2);
+  const auto rule = GENERATE(PositionRule{}, register_rule, PositionRule{.offset = 0, .antialias = false});
+  const auto groups = layout({{2, 2, 2}, {1, 3, 3}, {2, 4, 1}}, 2);
+  CHECK(gradcheck([&](auto patches, auto cls, auto table,
+                      auto registers) { return tokens(patches, cls, table, registers, groups, rule); },
+                  randn(ctx, {25, 2}, 1), randn(ctx, {1, 1, 2}, 2), randn(ctx, {1, 10, 2}, 3),
+                  randn(ctx, {1, 2, 2}, 4)) <= 1e-6);
+}
+
+TEST_CASE("tokens: registers are rows of every image, and the others stay as they are", "[ops]") {
+  HostContext ctx(1);
+  const auto patches = randn(ctx, {17, 3}, 1), cls = randn(ctx, {3}, 2), table = randn(ctx, {10, 3}, 3);
+  const auto registers = randn(ctx, {1, 2, 3}, 4);
+  const auto with = layout({{2, 2, 2}, {1, 3, 3}}, 2), without = layout({{2, 2, 2}, {1, 3, 3}});
+  const auto y = to_vector(tokens(patches, cls, table, registers, with, PositionRule{}));
+  const auto x = to_vector(tokens(patches, cls, table, without));
+  std::vector<double> expected;
+  for (i64 g = 0; g < 2; ++g) {
+    for (i64 row = 0; row < without[g].rows(); ++row) {
+      const auto at = (without[g].row + row) * 3;
+      expected.insert(expected.end(), x.begin() + at, x.begin() + at + 3);
+      if (row % without[g].tokens != 0) continue;
+      for (const double r : to_vector(registers)) expected.push_back(r);
+    }
+  }
+  CHECK(y == expected);
 }
 
 TEST_CASE("tokens: equals PyTorch", "[ops][golden]") {
@@ -100,9 +130,15 @@ TEST_CASE("tokens: tables and shapes that do not fit are named", "[ops]") {
   CHECK_THROWS_WITH(tokens(z({8, 3}), z({3}), z({1, 8, 3}), groups),
                     contains("position table (1,8,3) is not square: 7 patches beside the class token"));
   CHECK_THROWS_WITH(tokens(z({8, 3}), z({3}), z({1, 1, 3}), groups), contains("is not square: 0 patches"));
-  CHECK_THROWS_WITH(tokens(z({9, 3}), z({3}), z({1, 5, 3}), groups),
-                    contains("patches are (9,3), class token is (3), positions are (1,5,3), 10 tokens wanted"));
+  CHECK_THROWS_WITH(
+      tokens(z({9, 3}), z({3}), z({1, 5, 3}), groups),
+      contains("patches are (9,3), class token is (3), positions are (1,5,3), 0 registers, 10 tokens wanted"));
   Segments wrong;
   wrong.add(1, 4, 2, 2);
-  CHECK_THROWS_WITH(tokens(z({3, 3}), z({3}), z({1, 5, 3}), wrong), contains("4 tokens for a grid of 2 x 2"));
+  CHECK_THROWS_WITH(tokens(z({3, 3}), z({3}), z({1, 5, 3}), wrong),
+                    contains("4 tokens for 0 registers and a grid of 2 x 2"));
+  CHECK_THROWS_WITH(tokens(z({8, 3}), z({3}), z({1, 5, 3}), z({1, 2, 4}), groups, register_rule),
+                    contains("patches are (8,3), register tokens are (1,2,4)"));
+  CHECK_THROWS_WITH(tokens(z({8, 3}), z({3}), z({1, 5, 3}), z({1, 2, 3}), groups, register_rule),
+                    contains("2 registers, 10 tokens wanted"));
 }

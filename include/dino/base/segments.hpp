@@ -8,12 +8,14 @@
 namespace dino::inline DINO_ABI {
 
 /// One group of equally large crops: `images` sequences of `tokens` rows each, the first of them at row `row`.
-/// With a class token, tokens = 1 + grid_h * grid_w.
+/// The patches stand last: tokens = 1 + registers + grid_h * grid_w.
 struct Segment {
   i64 row = 0, images = 0, tokens = 0;
   i64 grid_h = 0, grid_w = 0;
 
   i64 rows() const { return images * tokens; }
+  /// Tokens of an image before its patches: the class token and the registers.
+  i64 special() const { return tokens - grid_h * grid_w; }
   friend bool operator==(const Segment&, const Segment&) = default;
 };
 

@@ -1,4 +1,4 @@
-// Token matrices: class token and positions, drop path, row moves. What the kernels compute.
+// Token matrices: class token, registers and positions, drop path, row moves. What the kernels compute.
 #pragma once
 
 #include <dino/base/segments.hpp>
@@ -7,22 +7,27 @@
 
 namespace dino::inline DINO_ABI::kernels {
 
-/// Rows of one group of crops: out[b,0,:] = cls + first,   out[b,1+j,:] = patches[b,j,:] + positions[j,:].
+/// Rows of one group of crops, with r register tokens (r may be 0):
+///     out[b,0,:] = cls + first,   out[b,1+k,:] = registers[k,:],   out[b,1+r+j,:] = patches[b,j,:] + positions[j,:].
 template <class T> struct AssembleTokens {
-  T* out;                            // (images*(1+n),C), the first row of the group
+  T* out;                            // (images*(1+r+n),C), the first row of the group
   const T* patches;                  // (images*n,C)
   const T *cls, *first, *positions;  // (C) (C) (n,C)
   i64 images, n, cols;
-  double bytes() const { return 2.0 * static_cast<double>(images * (n + 1) * cols) * sizeof(T); }
+  const T* registers = nullptr;  // (r,C)
+  i64 register_count = 0;        // r
+  double bytes() const { return 2.0 * static_cast<double>(images * (n + 1 + register_count) * cols) * sizeof(T); }
 };
 
-/// dpatches[b,j] = dout[b,1+j];   dsum[j] = sum over images of dout[b,j], j = 0..n: row 0 belongs to the class token.
+/// dpatches[b,j] = dout[b,1+r+j];   dsum[j] = sum over images of dout[b,j], j = 0..r+n: row 0 belongs to the class
+/// token, the next r to the registers.
 template <class T> struct AssembleTokensBackward {
   Target<T> dpatches;  // (images*n,C)
-  acc_t<T>* dsum;      // (1+n,C), overwritten; may be null
-  const T* dout;       // (images*(1+n),C)
+  acc_t<T>* dsum;      // (1+r+n,C), overwritten; may be null
+  const T* dout;       // (images*(1+r+n),C)
   i64 images, n, cols;
-  double bytes() const { return 2.0 * static_cast<double>(images * (n + 1) * cols) * sizeof(T); }
+  i64 register_count = 0;  // r
+  double bytes() const { return 2.0 * static_cast<double>(images * (n + 1 + register_count) * cols) * sizeof(T); }
 };
 
 /// out = x * keep(image) / (1 - rate) + residual: all rows of an image share one draw, u >= rate keeps it, u = uniform(key,

@@ -7,18 +7,22 @@
 namespace dino::inline DINO_ABI::kernels {
 
 template <class T> void launch(Context<Cpu>& ctx, const AssembleTokens<T>& a) {
-  const i64 tokens = a.n + 1;
+  const i64 special = 1 + a.register_count, tokens = special + a.n;
   parallel_rows(ctx, a.images * tokens, a.cols, [&](i64 r) {
     const i64 j = r % tokens, image = r / tokens;
-    const T* const x = j == 0 ? a.cls : a.patches + (image * a.n + j - 1) * a.cols;
-    const T* const position = j == 0 ? a.first : a.positions + (j - 1) * a.cols;
     T* const out = a.out + r * a.cols;
+    if (j > 0 && j < special) {
+      std::copy_n(a.registers + (j - 1) * a.cols, a.cols, out);
+      return;
+    }
+    const T* const x = j == 0 ? a.cls : a.patches + (image * a.n + j - special) * a.cols;
+    const T* const position = j == 0 ? a.first : a.positions + (j - special) * a.cols;
     for (i64 c = 0; c < a.cols; ++c) out[c] = x[c] + position[c];
   });
 }
 
 template <class T> void launch(Context<Cpu>& ctx, const AssembleTokensBackward<T>& a) {
-  const i64 tokens = a.n + 1;
+  const i64 special = 1 + a.register_count, tokens = special + a.n;
   parallel_rows(ctx, tokens, a.images * a.cols, [&](i64 j) {
     T* const total = a.dsum ? a.dsum + j * a.cols : nullptr;
     if (total) std::fill_n(total, a.cols, T(0));
@@ -27,8 +31,8 @@ template <class T> void launch(Context<Cpu>& ctx, const AssembleTokensBackward<T
       if (total) {
         for (i64 c = 0; c < a.cols; ++c) total[c] += dout[c];
       }
-      if (a.dpatches && j > 0) {
-        const i64 row = (image * a.n + j - 1) * a.cols;
+      if (a.dpatches && j >= special) {
+        const i64 row = (image * a.n + j - special) * a.cols;
         for (i64 c = 0; c < a.cols; ++c) a.dpatches.put(row + c, dout[c]);
       }
     }

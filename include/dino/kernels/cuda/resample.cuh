@@ -10,41 +10,30 @@ namespace detail {
 
 inline constexpr int resample_threads = 128;
 
-template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(resample_threads)
+template <class T, class Taps> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(resample_threads)
     resample_positions(const __grid_constant__ ResamplePositions<T> a) {
   const i64 o = blockIdx.x;
-  const CubicTaps<float> ty(o / a.width, a.grid, a.height), tx(o % a.width, a.grid, a.width);
+  const Taps ty(o / a.width, a.grid, a.height, a.rule.offset), tx(o % a.width, a.grid, a.width, a.rule.offset);
   for (i64 c = block_thread(); c < a.cols; c += resample_threads) {
     float sum = 0;
-    DINO_UNROLL
-    for (int i = 0; i < 4; ++i) {
-      DINO_UNROLL
-      for (int j = 0; j < 4; ++j) {
-        sum += ty.weight[i] * tx.weight[j] * to_acc(a.in[(ty.index[i] * a.grid + tx.index[j]) * a.cols + c]);
+    for (int i = 0; i < ty.size(); ++i) {
+      for (int j = 0; j < tx.size(); ++j) {
+        sum += ty.weight(i) * tx.weight(j) * to_acc(a.in[(ty.index(i) * a.grid + tx.index(j)) * a.cols + c]);
       }
     }
     a.out[o * a.cols + c] = round_to<T>(sum);
   }
 }
 
-/// The weight that source index `in` has for output coordinate `out`: clamped taps may hit it more than once.
-DINO_DEVICE float resample_weight(i64 in, i64 out, i64 grid, i64 extent) {
-  const CubicTaps<float> taps(out, grid, extent);
-  float weight = 0;
-  DINO_UNROLL
-  for (int k = 0; k < 4; ++k) weight += taps.index[k] == in ? taps.weight[k] : 0.0f;
-  return weight;
-}
-
 /// Dynamic shared memory holds the weights of all output rows and columns for this source cell.
-template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(resample_threads)
+template <class T, class Taps> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(resample_threads)
     resample_positions_backward(const __grid_constant__ ResamplePositionsBackward<T> a) {
   float* const rows = dynamic_shared<float>();
   float* const cols = rows + a.height;
   const i64 in = blockIdx.x;
   for (i64 o = block_thread(); o < a.height + a.width; o += resample_threads) {
-    rows[o] = o < a.height ? resample_weight(in / a.grid, o, a.grid, a.height)
-                           : resample_weight(in % a.grid, o - a.height, a.grid, a.width);
+    rows[o] = o < a.height ? Taps(o, a.grid, a.height, a.rule.offset).weight_of(in / a.grid)
+                           : Taps(o - a.height, a.grid, a.width, a.rule.offset).weight_of(in % a.grid);
   }
   sync_block();
   for (i64 c = block_thread(); c < a.cols; c += resample_threads) {
@@ -64,7 +53,9 @@ template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(resample_threads)
 
 template <class T> void launch(Context<Cuda>& ctx, const ResamplePositions<T>& a) {
   static_assert(std::is_same_v<acc_t<T>, float>, "resample on CUDA: float and 16-bit numbers only");
-  ctx.launch(detail::resample_positions<T>, {.grid = {a.height * a.width}, .block = {detail::resample_threads}}, a);
+  ctx.launch(a.rule.antialias ? detail::resample_positions<T, AntialiasTaps<float>>
+                              : detail::resample_positions<T, CubicTaps<float>>,
+             {.grid = {a.height * a.width}, .block = {detail::resample_threads}}, a);
 }
 
 template <class T> void launch(Context<Cuda>& ctx, const ResamplePositionsBackward<T>& a) {
@@ -72,7 +63,9 @@ template <class T> void launch(Context<Cuda>& ctx, const ResamplePositionsBackwa
   const LaunchConfig config{.grid = {a.grid * a.grid},
                             .block = {detail::resample_threads},
                             .shared_bytes = (a.height + a.width) * static_cast<i64>(sizeof(float))};
-  ctx.launch(detail::resample_positions_backward<T>, config, a);
+  ctx.launch(a.rule.antialias ? detail::resample_positions_backward<T, AntialiasTaps<float>>
+                              : detail::resample_positions_backward<T, CubicTaps<float>>,
+             config, a);
 }
 
 }  // namespace dino::inline DINO_ABI::kernels

@@ -15,11 +15,18 @@ inline constexpr int drop_path_runs = 4;  // of a thread: one draw serves them a
 
 template <class T, int width> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(tokens_threads)
     assemble_tokens(const __grid_constant__ AssembleTokens<T> a) {
-  const i64 r = global_warp(), tokens = a.n + 1;
+  const i64 r = global_warp(), special = 1 + a.register_count, tokens = special + a.n;
   if (r >= a.images * tokens) return;  // a whole warp; there is no block barrier here
   const i64 j = r % tokens, image = r / tokens;
-  const T* const x = j == 0 ? a.cls : a.patches + (image * a.n + j - 1) * a.cols;
-  const T* const position = j == 0 ? a.first : a.positions + (j - 1) * a.cols;
+  if (j > 0 && j < special) {
+    const T* const x = a.registers + (j - 1) * a.cols;
+    for (i64 c = width * lane(); c < a.cols; c += width * warp_size) {
+      store_run(a.out + r * a.cols + c, load_run<width>(x + c));
+    }
+    return;
+  }
+  const T* const x = j == 0 ? a.cls : a.patches + (image * a.n + j - special) * a.cols;
+  const T* const position = j == 0 ? a.first : a.positions + (j - special) * a.cols;
   for (i64 c = width * lane(); c < a.cols; c += width * warp_size) {
     float sum[width], more[width];
     load_values<width>(sum, x + c);
@@ -36,7 +43,7 @@ template <class T, int width> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(tokens_sum_thr
     assemble_tokens_backward(const __grid_constant__ AssembleTokensBackward<T> a) {
   constexpr int strip = warp_size * width;
   DINO_SHARED(part, float[tokens_sum_warps][strip]);
-  const i64 j = blockIdx.x, tokens = a.n + 1;
+  const i64 j = blockIdx.x, special = 1 + a.register_count, tokens = special + a.n;
   const i64 first = static_cast<i64>(blockIdx.y) * strip, c = first + width * lane();
   float sum[width] = {};
   if (c < a.cols) {
@@ -45,7 +52,7 @@ template <class T, int width> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(tokens_sum_thr
       load_values<width>(dout, a.dout + (image * tokens + j) * a.cols + c);
       DINO_UNROLL
       for (int i = 0; i < width; ++i) sum[i] += dout[i];
-      if (a.dpatches && j > 0) put_values<width>(a.dpatches, (image * a.n + j - 1) * a.cols + c, dout);
+      if (a.dpatches && j >= special) put_values<width>(a.dpatches, (image * a.n + j - special) * a.cols + c, dout);
     }
   }
   if (!a.dsum) return;  // the same for the whole grid
@@ -145,8 +152,10 @@ inline constexpr i64 tokens_warps = tokens_threads / warp_size;
 
 template <class T> void launch(Context<Cuda>& ctx, const AssembleTokens<T>& a) {
   static_assert(std::is_same_v<acc_t<T>, float>, "tokens on CUDA: float and 16-bit numbers only");
-  with_run_width<T>(rows_take_packs<T>(a.cols, a.out, a.patches, a.cls, a.first, a.positions), [&](auto width) {
-    ctx.launch(detail::assemble_tokens<T, width()>, warps(a.images * (a.n + 1), detail::tokens_warps), a);
+  const i64 rows = a.images * (1 + a.register_count + a.n);
+  const bool packs = rows_take_packs<T>(a.cols, a.out, a.patches, a.cls, a.first, a.positions, a.registers);
+  with_run_width<T>(packs, [&](auto width) {
+    ctx.launch(detail::assemble_tokens<T, width()>, warps(rows, detail::tokens_warps), a);
   });
 }
 
@@ -155,7 +164,8 @@ template <class T> void launch(Context<Cuda>& ctx, const AssembleTokensBackward<
   if (!a.dpatches && !a.dsum) return;
   with_run_width<T>(rows_take_packs<T>(a.cols, a.dpatches.ptr, a.dout), [&](auto width) {
     constexpr i64 strip = warp_size * width();
-    const LaunchConfig config{.grid = {a.n + 1, (a.cols + strip - 1) / strip}, .block = {detail::tokens_sum_threads}};
+    const LaunchConfig config{.grid = {1 + a.register_count + a.n, (a.cols + strip - 1) / strip},
+                              .block = {detail::tokens_sum_threads}};
     ctx.launch(detail::assemble_tokens_backward<T, width()>, config, a);
   });
 }
