@@ -34,6 +34,7 @@
 #include <dino/kernels/reduce.hpp>
 #include <dino/kernels/resample.hpp>
 #include <dino/kernels/softmax.hpp>
+#include <dino/kernels/swiglu.hpp>
 #include <dino/kernels/tokens.hpp>
 #include <dino/kernels/topk.hpp>
 
@@ -63,6 +64,7 @@
 #include <dino/ops/reduce.hpp>
 #include <dino/ops/shape.hpp>
 #include <dino/ops/softmax.hpp>
+#include <dino/ops/swiglu.hpp>
 #include <dino/ops/tokens.hpp>
 #include <dino/ops/weight_norm_linear.hpp>
 
@@ -123,6 +125,7 @@
 #include <dino/io/state_dict.hpp>
 #include <dino/io/suggest.hpp>
 #include <dino/io/svg.hpp>
+#include <dino/io/weight_names.hpp>
 #include <dino/io/weights.hpp>
 
 #include <dino/data/cifar.hpp>
