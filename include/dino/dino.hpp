@@ -125,6 +125,7 @@
 #include <dino/io/state_dict.hpp>
 #include <dino/io/suggest.hpp>
 #include <dino/io/svg.hpp>
+#include <dino/io/weight_export.hpp>
 #include <dino/io/weight_names.hpp>
 #include <dino/io/weights.hpp>
 

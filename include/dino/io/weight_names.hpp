@@ -138,11 +138,15 @@ inline void from_timm(HubWeights& file) {
       tensors.insert(std::move(node));
     }
   };
-  for (i64 i = 0;; ++i) {
-    const auto block = str("blocks.{}.mlp.", i);
-    const auto *in = file.backbone.find(block + "fc1.weight"), *out = file.backbone.find(block + "fc2.weight");
-    if (!in || !out) break;
-    if (in->shape.rank() != 2 || out->shape.rank() != 2 || in->shape[0] != 2 * out->shape[1]) continue;
+  std::vector<std::string> gated;  // MLPs whose first layer gives twice what the second one takes
+  for (const auto& [name, in] : tensors) {
+    constexpr std::string_view ending = "fc1.weight";
+    if (!name.ends_with(ending)) continue;
+    const auto mlp = name.substr(0, name.size() - ending.size());
+    const auto* out = file.backbone.find(mlp + "fc2.weight");
+    if (out && in.shape.rank() == 2 && out->shape.rank() == 2 && in.shape[0] == 2 * out->shape[1]) gated.push_back(mlp);
+  }
+  for (const auto& block : gated) {
     for (const auto* kind : {"weight", "bias"}) {
       rename(block + "fc1." + kind, block + "w12." + kind);
       rename(block + "fc2." + kind, block + "w3." + kind);
