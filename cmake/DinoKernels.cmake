@@ -42,6 +42,7 @@ dino_kernel(patchify Patchify Unpatchify)
 dino_kernel(reduce ColumnSum Sum Spread)
 dino_kernel(resample ResamplePositions ResamplePositionsBackward)
 dino_kernel(softmax SoftmaxForward SoftmaxBackward)
+dino_kernel(swiglu SwiGluForward SwiGluBackward)
 dino_kernel(tokens AssembleTokens AssembleTokensBackward DropPath GatherRows GatherRowsBackward)
 dino_kernel(topk TopK)
 

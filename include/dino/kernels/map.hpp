@@ -74,6 +74,15 @@ struct Relu {
   template <class T> DINO_SHARED_CODE static T df(T x) { return x > T(0) ? T(1) : T(0); }
 };
 
+/// x sigmoid(x) (nn.SiLU of PyTorch).
+struct Silu {
+  template <class T> DINO_SHARED_CODE static T f(T x) { return x / (1 + math::exp(-x)); }
+  template <class T> DINO_SHARED_CODE static T df(T x) {
+    const T s = 1 / (1 + math::exp(-x));
+    return s * (1 + x * (1 - s));
+  }
+};
+
 #if DINO_CUDA
 template <class T> void launch(Context<Cuda>&, const Fill<T>&);
 template <class T, class From> void launch(Context<Cuda>&, const CopyRows<T, From>&);
