@@ -25,7 +25,8 @@ constexpr OptionRow table[] = {
     {.key = "resume", .type = OptionType::text, .programs = 1, .fallback = "auto", .help = "resume", .saved = false},
     {.key = "overwrite", .type = OptionType::flag, .programs = 1, .fallback = "false", .help = "x", .saved = false},
     {.key = "eta_min", .type = OptionType::real, .programs = 2, .fallback = "0", .help = "rate"},
-    {.key = "verbose", .type = OptionType::flag, .programs = 7, .fallback = "false", .help = "more", .letter = 'v'},
+    {.key = "output", .type = OptionType::path, .programs = 8, .help = "file", .letter = 'o'},
+    {.key = "verbose", .type = OptionType::flag, .programs = 15, .fallback = "false", .help = "more", .letter = 'v'},
     {.key = "config", .type = OptionType::path, .programs = 7, .help = "file", .command_line_only = true},
     {.key = "set", .type = OptionType::text, .programs = 7, .help = "key", .command_line_only = true},
 };
@@ -71,6 +72,38 @@ TEST_CASE("cli: a switch has two forms and takes a word", "[io]") {
   CHECK(parse({"-v"}).options.flag("verbose"));
   CHECK(report({"--no-norm-last-layer=true"}).starts_with("error: --no-norm-last-layer takes no value\n"));
   CHECK(report({"--no-lr"}).starts_with("error: unknown option --no-lr\n"));
+}
+
+TEST_CASE("cli: a letter takes a value where its option does", "[io]") {
+  const auto features = [](const std::vector<std::string>& arguments) {
+    return read_options(table, Program::features, arguments, {});
+  };
+  const auto both = features({"-v", "-o", "f.npy"});
+  REQUIRE(both.ok());
+  CHECK(both.options.text("output") == "f.npy");
+  CHECK(both.options.origin("output") == "-o");
+  CHECK(both.options.flag("verbose"));
+  CHECK(features({"--output", "f.npy"}).options.text("output") == "f.npy");
+  for (const auto& without : {std::vector<std::string>{"-o"}, {"-o", "-v"}}) {
+    CHECK(features(without).report().starts_with("error: -o needs a value\n"));
+  }
+  CHECK(report({"-o", "x"}).starts_with("error: unknown option -o\nerror: unexpected argument \"x\"\n"));
+}
+
+TEST_CASE("cli: arguments that are no flags are files for the programs that take them", "[io]") {
+  const auto features = [](const std::vector<std::string>& arguments) {
+    return read_options(table, Program::features, arguments, {});
+  };
+  const auto some = features({"b.png", "-o", "f.npy", "a.png", "-v", "on", "b.png"});
+  REQUIRE(some.ok());
+  CHECK(some.files == std::vector<std::string>{"b.png", "a.png", "on", "b.png"});  // as given; -v takes no value
+  CHECK(features({"a.png", "--", "-v", "--x"}).files == std::vector<std::string>{"a.png", "-v", "--x"});
+  CHECK(features({}).files.empty());
+  CHECK(features({"", "-"}).problems.size() == 2);
+  CHECK(features({"--none", "a.png"}).report().starts_with("error: unknown option --none\n1 problem"));
+  CHECK(report({"a.png"}).starts_with("error: unexpected argument \"a.png\"\n"));
+  CHECK(report({"--"}).starts_with("error: unexpected argument \"--\"\n"));
+  CHECK(parse({}).files.empty());
 }
 
 TEST_CASE("cli: --set takes any key and may be repeated", "[io]") {

@@ -165,11 +165,44 @@ TEST_CASE("program_config: k-NN", "[io]") {
   CHECK(untrained.eval_bank == 4000);
 }
 
+TEST_CASE("program_config: features", "[io]") {
+  const auto result =
+      parse_options(Program::features,
+                    Arguments{"--weights", "w.pth", "b.png", "--layers", "4", "--tokens", "all", "--attention",
+                              "--no-crop", "a.png", "-o", "f.safetensors", "--seed", "3"},
+                    {});
+  INFO(result.report());
+  REQUIRE(result.ok());
+  const auto c = resolve_features(result.options, result.files);
+  CHECK(c.files == std::vector<std::string>{"b.png", "a.png"});
+  CHECK(c.weights == "w.pth");
+  CHECK(c.checkpoint_key == "teacher");
+  CHECK(c.backbone == "auto");
+  CHECK(c.layers == 4);
+  CHECK(c.tokens == "all");
+  CHECK(c.attention);
+  CHECK_FALSE(c.crop);
+  CHECK(c.size == 0);
+  CHECK(c.normalize == "auto");
+  CHECK(c.output == "f.safetensors");
+  CHECK(c.batch_size == 64);
+  CHECK(c.common.seed == 3);
+  CHECK(c.common.out.empty());
+  CHECK(c.common.workers == -1);
+  const auto crop = parse(Program::features, {"--weights", "w", "--data", "x", "-o", "f.npy"});
+  CHECK(resolve_features(crop, {}).size == -1);
+  CHECK(resolve_features(crop, {}).crop);
+  CHECK(resolve_features(crop, {}).common.data == "x");
+  CHECK(published_colours("cifar-10").mean[0] == 0.4914f);
+  CHECK(published_colours("folder").deviation[2] == 0.225f);
+}
+
 TEST_CASE("program_config: the options of another program are an internal error", "[io]") {
   const auto o = parse(Program::knn, {"--data", "synthetic", "--baseline", "pixels"});
   CHECK_THROWS_WITH(resolve_pretrain(o), "resolve_pretrain: options of dino_knn");
   CHECK_THROWS_WITH(resolve_knn(parse(Program::pretrain, {"--data", "synthetic"})),
                     "resolve_knn: options of dino_pretrain");
+  CHECK_THROWS_WITH(resolve_features(o, {}), "resolve_features: options of dino_knn");
 }
 
 TEST_CASE("program_config: a saved run resolves to the same options, and changes are named", "[io]") {

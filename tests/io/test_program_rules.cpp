@@ -196,6 +196,55 @@ TEST_CASE("program_rules: k-NN needs weights or a baseline, not both", "[io]") {
             .starts_with("error: baseline = pixels contradicts weights = w\n"));
 }
 
+TEST_CASE("program_rules: features need weights, an output and pictures", "[io]") {
+  const Arguments enough{"--weights", "w", "-o", "f.safetensors", "a.png"};
+  const auto with = [&](const Arguments& more) {
+    auto all = enough;
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  const auto first = [&](const Arguments& arguments) {
+    const auto text = report(Program::features, arguments);
+    return text.substr(0, text.find('\n'));
+  };
+  const auto o = good(Program::features, enough);
+  CHECK(o.integer("layers") == 1);
+  CHECK(o.text("tokens") == "cls");
+  CHECK(o.is_word("size"));
+  CHECK(good(Program::features, {"--weights", "w", "-o", "f.npy", "--data", "synthetic"}).text("dataset") ==
+        "synthetic");
+  CHECK(report(Program::features, {}) ==
+        "error: no data: give pictures, or --data PATH; --data synthetic needs no download\n"
+        "error: no weights: give --weights PATH\n"
+        "error: no output: give -o FILE.safetensors or -o FILE.npy\n"
+        "3 problems, nothing was started.");
+  CHECK(first({"--weights", "w", "-o", "f.npz", "a.png"}) ==
+        "error: output = f.npz must be -o FILE.safetensors or -o FILE.npy");
+  CHECK(first(with({"--data", "x"})) == "error: data = x contradicts the 1 files that are named");
+  CHECK(first(with({"--dataset", "cifar-10"})) == "error: dataset = cifar-10 contradicts the 1 files that are named");
+  CHECK(parse_options(Program::features, enough, {{"DINO_DATA", "x"}}).ok());
+  CHECK(first({"--weights", "w", "-o", "f.npy", "--attention", "a.png"}) ==
+        "error: output = f.npy holds one array, --attention is a second: use .safetensors");
+}
+
+TEST_CASE("program_rules: a size of nothing is for whole pictures, a backbone is any or a known one", "[io]") {
+  const auto with = [](Arguments more) {
+    more.insert(more.end(), {"--weights", "w", "-o", "f.npy", "a.png"});
+    return more;
+  };
+  CHECK(good(Program::features, with({"--no-crop"})).integer("size") == 0);
+  CHECK(good(Program::features, with({"--no-crop", "--size", "0"})).integer("size") == 0);
+  CHECK(good(Program::features, with({"--no-crop", "--size", "37"})).integer("size") == 37);
+  CHECK(good(Program::features, with({"--size", "37"})).integer("size") == 37);
+  CHECK(report(Program::features, with({"--size", "0"}))
+            .starts_with("error: size = 0 is for whole pictures: add --no-crop, or give the side of the crop\n"));
+  CHECK(good(Program::features, with({"--backbone", "vit-s-8"})).text("backbone") == "vit-s-8");
+  CHECK(report(Program::features, with({"--backbone", "vit-x-8"}))
+            .starts_with("error: backbone = vit-x-8 must be vit-{t,s,b}-"));
+  CHECK(report(Program::features, with({"--backbone", "resnet50"})).find("known, but not in this version") !=
+        std::string::npos);
+}
+
 TEST_CASE("program_rules: --help and --version answer whatever else is wrong, --print-config shows sources", "[io]") {
   const auto help = parse_options(Program::pretrain, Arguments{"--help", "--bad"}, {});
   CHECK(help.ok());

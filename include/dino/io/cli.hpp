@@ -15,7 +15,8 @@ struct ParseResult {
   Options options;
   Problems problems;
   std::vector<std::string> warnings;
-  std::string answer;  // text of --help or --print-config: print it and stop with code 0
+  std::vector<std::string> files;  // arguments that are no flags, as given, for programs that take files
+  std::string answer;              // text of --help or --print-config: print it and stop with code 0
 
   bool ok() const { return problems.empty(); }
   int exit_code() const { return ok() ? 0 : static_cast<int>(ErrorKind::usage); }
@@ -36,25 +37,32 @@ inline Environment read_environment(const char* const* variables) {
 
 namespace options_detail {
 
-/// Walks the arguments: --key value, --key=value, --flag, --no-flag, -v, --set key=value. Underscores count as dashes.
+/// Walks the arguments: --key value, --key=value, --flag, --no-flag, -v, -o value, --set key=value, and files where the
+/// program takes them; behind -- all are files. Underscores count as dashes.
 class ArgumentReader {
  public:
   ArgumentReader(const Options& options, std::span<const std::string> arguments, Problems& problems)
       : options_(options), arguments_(arguments), problems_(problems) {}
 
   std::vector<Assignment> read() {
+    const bool files = takes_files(options_.program());
     while (next_ < arguments_.size()) {
       const auto& argument = arguments_[next_++];
-      if (argument.size() > 2 && argument.starts_with("--")) {
+      if (files && argument == "--") {
+        while (next_ < arguments_.size()) files_.push_back(arguments_[next_++]);
+      } else if (argument.size() > 2 && argument.starts_with("--")) {
         long_flag(argument);
       } else if (argument.size() == 2 && argument[0] == '-' && argument[1] != '-') {
         letter(argument);
+      } else if (files && !argument.empty() && argument != "-") {
+        files_.push_back(argument);
       } else {
         complain(str("unexpected argument \"{}\"", shown(argument)));
       }
     }
     return std::move(assignments_);
   }
+  const std::vector<std::string>& files() const { return files_; }
 
  private:
   void complain(std::string message) { problems_.push_back({"", std::move(message)}); }
@@ -65,7 +73,9 @@ class ArgumentReader {
 
   void letter(const std::string& argument) {
     for (const auto& row : options_.table()) {
-      if (row.letter == argument[1] && row.read_by(options_.program())) return add(row.key, "true", argument);
+      if (row.letter != argument[1] || !row.read_by(options_.program())) continue;
+      if (row.type == OptionType::flag) return add(row.key, "true", argument);
+      return value(row, argument);
     }
     complain("unknown option " + argument);
   }
@@ -87,15 +97,19 @@ class ArgumentReader {
     }
     if (row == nullptr) return unknown(key, subject, has_value);
     if (row->type == OptionType::flag && !has_value) return add(row->key, switch_value(), subject);
-    std::string text;
-    if (has_value) {
-      text = argument.substr(equals + 1);
-    } else if (next_ < arguments_.size() && !looks_like_flag(arguments_[next_])) {
-      text = arguments_[next_++];
-    } else {
-      return complain(subject + " needs a value");
-    }
-    row->key == "set" ? set(text) : add(row->key, text, subject);
+    if (!has_value) return value(*row, subject);
+    given(*row, argument.substr(equals + 1), subject);
+  }
+
+  /// The next argument is the value.
+  void value(const OptionRow& row, const std::string& subject) {
+    const bool there = next_ < arguments_.size() && !looks_like_flag(arguments_[next_]);
+    if (!there) return complain(subject + " needs a value");
+    given(row, arguments_[next_++], subject);
+  }
+
+  void given(const OptionRow& row, const std::string& text, const std::string& subject) {
+    row.key == "set" ? set(text) : add(row.key, text, subject);
   }
 
   /// The value of a flag: the next argument where it is one of the words for it, else true.
@@ -130,6 +144,7 @@ class ArgumentReader {
   std::span<const std::string> arguments_;
   Problems& problems_;
   std::vector<Assignment> assignments_;
+  std::vector<std::string> files_;
   std::size_t next_ = 0;
 };
 
@@ -234,9 +249,11 @@ inline std::string config_to_read(const Options& options, std::span<const Assign
 /// --out RUN of a program that resumes reads RUN/config.json when no --config is given. All problems are collected.
 inline ParseResult read_options(std::span<const OptionRow> table, Program program,
                                 std::span<const std::string> arguments, const Environment& environment) {
-  ParseResult result{Options(table, program), {}, {}, {}};
-  auto& [options, problems, warnings, answer] = result;
-  auto given = options_detail::ArgumentReader(options, arguments, problems).read();
+  ParseResult result{Options(table, program), {}, {}, {}, {}};
+  auto& [options, problems, warnings, files, answer] = result;
+  options_detail::ArgumentReader reader(options, arguments, problems);
+  auto given = reader.read();
+  files = reader.files();
   for (auto& a : options_detail::environment_assignments(options, environment, warnings)) given.push_back(std::move(a));
   if (const auto path = options_detail::config_to_read(options, given); !path.empty()) {
     const auto file = read_config(path);

@@ -21,13 +21,20 @@
 namespace dino::inline DINO_ABI {
 
 /// The programs that read options; a row holds the sum of those that read its key.
-enum class Program : unsigned { pretrain = 1, finetune = 2, knn = 4 };
+enum class Program : unsigned { pretrain = 1, finetune = 2, knn = 4, features = 8 };
 
-inline constexpr std::array<Program, 3> all_programs{Program::pretrain, Program::finetune, Program::knn};
+inline constexpr std::array<Program, 4> all_programs{Program::pretrain, Program::finetune, Program::knn,
+                                                     Program::features};
 
 constexpr std::string_view program_name(Program p) {
-  return p == Program::pretrain ? "dino_pretrain" : p == Program::finetune ? "dino_finetune" : "dino_knn";
+  return p == Program::pretrain   ? "dino_pretrain"
+         : p == Program::finetune ? "dino_finetune"
+         : p == Program::knn      ? "dino_knn"
+                                  : "dino_features";
 }
+
+/// Arguments that are no flags name files for these programs; for the others they are a problem.
+constexpr bool takes_files(Program p) { return p == Program::features; }
 
 enum class OptionType {
   flag,      // true or false; on the command line --key and --no-key

@@ -73,43 +73,58 @@ struct KnnConfig {
   i64 batch_size = 0, eval_bank = 0, eval_queries = 0;  // 0: all
 };
 
+struct FeaturesConfig {
+  CommonConfig common;
+  std::vector<std::string> files;  // pictures named one by one; empty: common.data
+  std::string weights, checkpoint_key;
+  std::string backbone;  // that the weights must be of; auto: any
+  i64 layers = 0;        // last blocks
+  std::string tokens;    // cls, patch, mean, all
+  bool attention = false;
+  bool crop = false;      // false: whole pictures
+  i64 size = -1;          // of the crop, or the short side of a whole picture, 0: as it is; -1: as the weights say
+  std::string normalize;  // auto: as the weights say
+  std::string output;     // .safetensors or .npy
+  i64 batch_size = 0;
+};
+
 /// Steps of a length in epochs: round(x * steps per epoch).
 inline i64 steps_of_epochs(double epochs, i64 steps_per_epoch) {
   return std::llround(epochs * static_cast<double>(steps_per_epoch));
 }
 
-namespace options_detail {
+/// Mean and deviation of the colours of a data set, in 0..1.
+struct Colours {
+  std::array<float, 3> mean, deviation;
+};
 
-/// Published mean and deviation of the colours; any other name is ImageNet's.
-inline void set_colours(ModelConfig& model, std::string_view name) {
-  model.mean = {0.485f, 0.456f, 0.406f};
-  model.deviation = {0.229f, 0.224f, 0.225f};
-  if (name == "cifar-10") {
-    model.mean = {0.4914f, 0.4822f, 0.4465f};
-    model.deviation = {0.2470f, 0.2435f, 0.2616f};
-  } else if (name == "cifar-100") {
-    model.mean = {0.5071f, 0.4867f, 0.4408f};
-    model.deviation = {0.2675f, 0.2565f, 0.2761f};
-  }
+/// As published for cifar-10 and cifar-100; any other name is ImageNet.
+inline Colours published_colours(std::string_view name) {
+  if (name == "cifar-10") return {{0.4914f, 0.4822f, 0.4465f}, {0.2470f, 0.2435f, 0.2616f}};
+  if (name == "cifar-100") return {{0.5071f, 0.4867f, 0.4408f}, {0.2675f, 0.2565f, 0.2761f}};
+  return {{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
 }
+
+namespace options_detail {
 
 inline i64 integer_or(const Options& o, std::string_view key, i64 otherwise) {
   return o.is_word(key) ? otherwise : o.integer(key);
 }
 
 inline CommonConfig common_config(const Options& o) {
+  const auto reads = [&](std::string_view key) { return o.find(key)->read_by(o.program()); };
   return {.dataset = o.text("dataset"),
           .data = o.text("data"),
-          .limit_train = o.integer("limit_train"),
+          .limit_train = reads("limit_train") ? o.integer("limit_train") : 0,
           .max_bad_fraction = o.real("max_bad_fraction"),
           .use_jpeg_warnings = o.text("jpeg_warnings") == "use",
-          .out = o.text("out"),
+          .out = reads("out") ? o.text("out") : "",
           .seed = o.integer("seed"),
           .device = o.text("device"),
           .precision = o.text("precision"),
-          .deterministic = o.text("deterministic"),
+          .deterministic = reads("deterministic") ? o.text("deterministic") : "run",
           .threads = integer_or(o, "threads", 0),
-          .workers = integer_or(o, "workers", -1),
+          .workers = reads("workers") ? integer_or(o, "workers", -1) : -1,
           .quiet = o.flag("quiet"),
           .verbose = o.flag("verbose"),
           .json = o.flag("json"),
@@ -132,7 +147,9 @@ inline ModelConfig model_config(const Options& o) {
                     .image_size = integer_or(o, "image_size", 0),
                     .normalize_is_auto = normalize == "auto"};
   model.name = backbone_name({model.patch_size, model.embed_dim, model.depth, model.num_heads}, model.mlp_ratio);
-  set_colours(model, normalize == "auto" ? o.text("dataset") : normalize);
+  const auto colours = published_colours(normalize == "auto" ? o.text("dataset") : normalize);
+  model.mean = colours.mean;
+  model.deviation = colours.deviation;
   return model;
 }
 
@@ -194,6 +211,24 @@ inline KnnConfig resolve_knn(const Options& o) {
                    .eval_queries = o.integer("eval_queries")};
   for (const double k : o.list("k")) config.k.push_back(static_cast<i64>(k));
   return config;
+}
+
+/// files: those of the ParseResult.
+inline FeaturesConfig resolve_features(const Options& o, std::vector<std::string> files) {
+  require(o.program() == Program::features, "resolve_features: options of {}", program_name(o.program()));
+  return {.common = options_detail::common_config(o),
+          .files = std::move(files),
+          .weights = o.text("weights"),
+          .checkpoint_key = o.text("checkpoint_key"),
+          .backbone = o.text("backbone"),
+          .layers = o.integer("layers"),
+          .tokens = o.text("tokens"),
+          .attention = o.flag("attention"),
+          .crop = o.flag("crop"),
+          .size = options_detail::integer_or(o, "size", -1),
+          .normalize = o.text("normalize"),
+          .output = o.text("output"),
+          .batch_size = o.integer("batch_size")};
 }
 
 /// "batch_size 1024 -> 512" for every key that a resumed run may not change: model, data, schedules.

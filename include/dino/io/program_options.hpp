@@ -19,7 +19,9 @@ using Type = OptionType;
 inline constexpr unsigned pretrain = static_cast<unsigned>(Program::pretrain);
 inline constexpr unsigned finetune = static_cast<unsigned>(Program::finetune);
 inline constexpr unsigned knn = static_cast<unsigned>(Program::knn);
-inline constexpr unsigned every = pretrain | finetune | knn;
+inline constexpr unsigned features = static_cast<unsigned>(Program::features);
+inline constexpr unsigned runs = pretrain | finetune | knn;
+inline constexpr unsigned every = runs | features;
 
 /// General defaults are the recipe of Caron et al. 2021 (main_dino.py) at the global batch of its paper runs.
 // clang-format off
@@ -31,7 +33,7 @@ inline constexpr OptionRow program_rows[] = {
      .help = "folder of the data, data/<dataset> by default; the word synthetic is a data set in memory"},
     {.key = "train_data", .type = Type::path, .programs = knn, .group = "data", .example = "data/imagenet/train",
      .help = "folder of the labelled bank; by default the training part of --data"},
-    {.key = "limit_train", .type = Type::integer, .programs = every, .group = "data", .fallback = "0",
+    {.key = "limit_train", .type = Type::integer, .programs = runs, .group = "data", .fallback = "0",
      .range = at_least(0), .unit = "images", .example = "16000",
      .help = "use this many training images only, chosen by the seed; 0: all", .fixed = true},
     {.key = "max_bad_fraction", .type = Type::real, .programs = every, .group = "data", .fallback = "0.001",
@@ -42,23 +44,25 @@ inline constexpr OptionRow program_rows[] = {
     {.key = "normalize", .type = Type::text, .programs = pretrain, .group = "data", .fallback = "imagenet",
      .words = "imagenet|cifar-10|cifar-100", .data_sets = {{}, "cifar-10", "cifar-100"}, .example = "cifar-10",
      .help = "mean and deviation of the colours", .fixed = true},
-    {.key = "normalize", .type = Type::text, .programs = finetune | knn, .group = "data", .fallback = "auto",
-     .words = "auto|imagenet|cifar-10|cifar-100", .example = "imagenet",
+    {.key = "normalize", .type = Type::text, .programs = finetune | knn | features, .group = "data",
+     .fallback = "auto", .words = "auto|imagenet|cifar-10|cifar-100", .example = "imagenet",
      .help = "mean and deviation of the colours; auto: as the weights were trained", .fixed = true},
-    {.key = "backbone", .type = Type::text, .programs = every, .group = "model", .fallback = "vit-s-16",
+    {.key = "backbone", .type = Type::text, .programs = runs, .group = "model", .fallback = "vit-s-16",
      .data_sets = {"vit-d96-l4-h3-4", "vit-t-4", "vit-t-4"}, .example = "vit-t-8",
      .help = "vit-{t,s,b}-{4,8,14,16}, or free: vit-d<width>-l<layers>-h<heads>-<patch>", .fixed = true},
-    {.key = "patch_size", .type = Type::integer, .programs = every, .group = "model", .fallback = "auto",
+    {.key = "backbone", .type = Type::text, .programs = features, .group = "model", .fallback = "auto",
+     .example = "vit-s-16", .help = "the weights must be of this one; auto: whatever they are of"},
+    {.key = "patch_size", .type = Type::integer, .programs = runs, .group = "model", .fallback = "auto",
      .range = between(1, 1024), .words = "auto", .unit = "pixels", .example = "8", .help = "side of a patch",
      .fixed = true},
-    {.key = "embed_dim", .type = Type::integer, .programs = every, .group = "model", .fallback = "auto",
+    {.key = "embed_dim", .type = Type::integer, .programs = runs, .group = "model", .fallback = "auto",
      .range = between(1, 65536), .words = "auto", .example = "192", .help = "width of the tokens", .fixed = true},
-    {.key = "depth", .type = Type::integer, .programs = every, .group = "model", .fallback = "auto",
+    {.key = "depth", .type = Type::integer, .programs = runs, .group = "model", .fallback = "auto",
      .range = between(1, 1024), .words = "auto", .example = "12", .help = "number of blocks", .fixed = true},
-    {.key = "num_heads", .type = Type::integer, .programs = every, .group = "model", .fallback = "auto",
+    {.key = "num_heads", .type = Type::integer, .programs = runs, .group = "model", .fallback = "auto",
      .range = between(1, 1024), .words = "auto", .example = "3", .help = "attention heads; must divide embed_dim",
      .fixed = true},
-    {.key = "mlp_ratio", .type = Type::real, .programs = every, .group = "model", .fallback = "auto",
+    {.key = "mlp_ratio", .type = Type::real, .programs = runs, .group = "model", .fallback = "auto",
      .range = above_up_to(0, 64), .words = "auto", .data_sets = {"2", {}, {}}, .example = "4",
      .help = "hidden width of the MLP over embed_dim", .fixed = true},
     {.key = "image_size", .type = Type::integer, .programs = pretrain, .group = "model", .fallback = "auto",
@@ -70,7 +74,7 @@ inline constexpr OptionRow program_rows[] = {
     {.key = "drop_path_rate", .type = Type::real, .programs = pretrain | finetune, .group = "model",
      .fallback = "0.1", .range = from_below(0, 1), .data_sets = {"0", "0", "0"}, .example = "0",
      .help = "stochastic depth of the last block; linear in depth, none in the first", .fixed = true},
-    {.key = "init_std", .type = Type::real, .programs = every, .group = "model", .fallback = "0.02",
+    {.key = "init_std", .type = Type::real, .programs = runs, .group = "model", .fallback = "0.02",
      .range = above_up_to(0, 10), .data_sets = {"0.08", {}, {}}, .example = "0.08",
      .help = "deviation of the initial weights of the blocks", .fixed = true},
     {.key = "mlp_layers", .type = Type::integer, .programs = pretrain, .group = "head", .fallback = "3",
@@ -139,6 +143,9 @@ inline constexpr OptionRow program_rows[] = {
      .help = "global batch: of a step, over all devices", .fixed = true},
     {.key = "batch_size", .type = Type::integer, .programs = knn, .group = "training", .fallback = "256",
      .range = between(1, 65536), .unit = "images", .example = "64",
+     .help = "images that pass the network together; changes no result"},
+    {.key = "batch_size", .type = Type::integer, .programs = features, .group = "training", .fallback = "64",
+     .range = between(1, 65536), .unit = "images", .example = "16",
      .help = "images that pass the network together; changes no result"},
     {.key = "micro_batch", .type = Type::integer, .programs = pretrain, .group = "training", .fallback = "auto",
      .range = between(1, 65536), .words = "auto", .unit = "images", .example = "32",
@@ -223,10 +230,10 @@ inline constexpr OptionRow program_rows[] = {
      .help = "classify an image or a folder of images, and stop", .saved = false},
     {.key = "eval_only", .type = Type::flag, .programs = finetune, .group = "fine-tuning", .fallback = "false",
      .help = "evaluate and stop", .saved = false},
-    {.key = "weights", .type = Type::path, .programs = finetune | knn, .group = "weights",
+    {.key = "weights", .type = Type::path, .programs = finetune | knn | features, .group = "weights",
      .example = "runs/pretrain/vit-s-16/version_0",
      .help = "safetensors, .pth or run folder; none (fine-tuning): from scratch"},
-    {.key = "checkpoint_key", .type = Type::text, .programs = finetune | knn, .group = "weights",
+    {.key = "checkpoint_key", .type = Type::text, .programs = finetune | knn | features, .group = "weights",
      .fallback = "teacher", .words = "teacher|student", .example = "student",
      .help = "which network, where a file holds both"},
     {.key = "ignore_head", .type = Type::flag, .programs = finetune, .group = "weights", .fallback = "false",
@@ -249,7 +256,22 @@ inline constexpr OptionRow program_rows[] = {
     {.key = "eval_queries", .type = Type::integer, .programs = pretrain | knn, .group = "k-NN", .fallback = "0",
      .range = at_least(0), .unit = "images", .data_sets = {"1000", {}, {}}, .example = "2000",
      .help = "test images; 0: all"},
-    {.key = "out", .type = Type::path, .programs = every, .group = "run", .example = "runs/first",
+    {.key = "layers", .type = Type::integer, .programs = features, .group = "features", .fallback = "1",
+     .range = between(1, 1024), .unit = "blocks", .example = "4",
+     .help = "last blocks whose tokens are kept, each after the final norm"},
+    {.key = "tokens", .type = Type::text, .programs = features, .group = "features", .fallback = "cls",
+     .words = "cls|patch|mean|all", .example = "mean",
+     .help = "class token, patch tokens, the mean of those, or class token, registers and patches"},
+    {.key = "attention", .type = Type::flag, .programs = features, .group = "features", .fallback = "false",
+     .help = "also what the class token looks at in the last block"},
+    {.key = "crop", .type = Type::flag, .programs = features, .group = "features", .fallback = "true",
+     .help = "resize and cut the centre, as for evaluation; without: the whole picture"},
+    {.key = "size", .type = Type::integer, .programs = features, .group = "features", .fallback = "auto",
+     .range = between(0, 16384), .words = "auto", .unit = "pixels", .example = "448",
+     .help = "side of the crop; auto: as trained. Without crop: short side; 0 or auto: as it is"},
+    {.key = "output", .type = Type::path, .programs = features, .group = "features", .example = "f.safetensors",
+     .help = "file of the features: .safetensors, or .npy for a single array", .letter = 'o', .saved = false},
+    {.key = "out", .type = Type::path, .programs = runs, .group = "run", .example = "runs/first",
      .help = "folder of the run; by default the next free runs/.../version_N", .saved = false},
     {.key = "experiment_num", .type = Type::integer, .programs = pretrain | finetune, .group = "run",
      .fallback = "auto", .range = between(0, 9999), .words = "auto", .example = "3",
@@ -290,12 +312,12 @@ inline constexpr OptionRow program_rows[] = {
     {.key = "threads", .type = Type::integer, .programs = every, .group = "device", .fallback = "auto",
      .range = between(1, 4096), .words = "auto", .unit = "threads", .example = "4",
      .help = "CPU threads; auto: one per core; never changes a result"},
-    {.key = "workers", .type = Type::integer, .programs = every, .group = "device", .fallback = "auto",
+    {.key = "workers", .type = Type::integer, .programs = runs, .group = "device", .fallback = "auto",
      .range = between(0, 4096), .words = "auto", .unit = "threads", .example = "8",
      .help = "threads that decode and augment; never changes a result"},
     {.key = "precision", .type = Type::text, .programs = every, .group = "device", .fallback = "auto",
      .words = "auto|fp32|tf32|bf16", .example = "fp32", .help = "auto: bf16 on CUDA, fp32 on the CPU"},
-    {.key = "deterministic", .type = Type::text, .programs = every, .group = "device", .fallback = "run",
+    {.key = "deterministic", .type = Type::text, .programs = runs, .group = "device", .fallback = "run",
      .words = "run|strict|off", .example = "strict",
      .help = "run: repeats on this machine; strict: no timed choices; off: fastest"},
     {.key = "quiet", .type = Type::flag, .programs = every, .group = "output", .fallback = "false",
@@ -339,7 +361,14 @@ inline std::string program_head(Program program) {
       "classifies by the nearest neighbours of frozen features\n"
       "  dino_knn --weights runs/pretrain/vit-s-16/version_0 --dataset cifar-10\n"
       "  dino_knn --baseline pixels --data synthetic\n";
-  const auto text = program == Program::pretrain ? pretrain : program == Program::finetune ? finetune : knn;
+  constexpr std::string_view features =
+      "writes what a backbone makes of pictures\n"
+      "  dino_features --weights runs/pretrain/vit-s-16/version_0 --data path/to/images -o f.safetensors\n"
+      "  dino_features --weights W --tokens patch --no-crop -o f.safetensors cat.jpg dog.jpg\n";
+  const auto text = program == Program::pretrain   ? pretrain
+                    : program == Program::finetune ? finetune
+                    : program == Program::knn      ? knn
+                                                   : features;
   return str(
       "{} {}\nA flag --batch-size is also a key batch_size of the configuration file and a variable "
       "DINO_BATCH_SIZE.\nStrongest first: flag, --set, environment, file, default of the data set, default.\n",

@@ -79,6 +79,8 @@ class ProgramRules {
         return finetune_rules();
       case Program::knn:
         return knn_rules();
+      case Program::features:
+        return features_rules();
     }
   }
 
@@ -119,6 +121,7 @@ class ProgramRules {
 
   /// The stronger of --dataset and --data decides; equally strong, they must agree.
   void data_set() {
+    if (!result_.files.empty()) return no_data_set();
     const auto data = options_.text("data");
     auto name = options_.text("dataset");
     const bool memory = data == "synthetic";
@@ -135,12 +138,26 @@ class ProgramRules {
     options_.take_data_set(name);
   }
 
-  void no_data() { complain("data", "dataset", "no data: give --data PATH; --data synthetic needs no download"); }
+  void no_data() {
+    const auto files = takes_files(options_.program()) ? "give pictures, or --data PATH" : "give --data PATH";
+    complain("data", "dataset", str("no data: {}; --data synthetic needs no download", files));
+  }
+
+  /// The pictures are named one by one on the command line: stronger than a file or the environment.
+  void no_data_set() {
+    for (const Key key : {"data", "dataset"}) {
+      if (options_.source(key) < Source::set) continue;
+      complain(key, key, str("{} contradicts the {} files that are named", named(key), result_.files.size()));
+    }
+  }
 
   void backbone() {
     const auto& name = options_.text("backbone");
     const auto size = backbone_size(name);
-    if (!size) return unknown_backbone(name);
+    const bool dimensions = options_.program() != Program::features;  // there the weights say them
+    if (!dimensions && name == "auto") return;
+    if (!size) return unknown_backbone(name, dimensions);
+    if (!dimensions) return;
     dimension("patch_size", size->patch);
     dimension("embed_dim", size->width);
     dimension("depth", size->layers);
@@ -156,11 +173,11 @@ class ProgramRules {
     if (options_.is_word(key) || foreign) options_.derive(key, std::move(own));
   }
 
-  void unknown_backbone(const std::string& name) {
+  void unknown_backbone(const std::string& name, bool dimensions) {
     for (const Key key : {"patch_size", "embed_dim", "depth", "num_heads"}) {
-      if (options_.is_word(key)) options_.derive(key, i64{1});
+      if (dimensions && options_.is_word(key)) options_.derive(key, i64{1});
     }
-    if (options_.is_word("mlp_ratio")) options_.derive("mlp_ratio", 4.0);
+    if (dimensions && options_.is_word("mlp_ratio")) options_.derive("mlp_ratio", 4.0);
     const bool later = name == "resnet50" || name.starts_with("vit-l-") || name.starts_with("xcit-");
     if (later) {
       return complain("backbone", "backbone",
@@ -275,6 +292,24 @@ class ProgramRules {
     if (weights && baseline) contradict("baseline", "weights");
     if (weights || baseline) return;
     complain("weights", "baseline", "no weights: give --weights PATH, or --baseline pixels or untrained");
+  }
+
+  void features_rules() {
+    const auto& o = options_;
+    if (o.text("weights").empty()) complain("weights", "weights", "no weights: give --weights PATH");
+    if (o.is_word("size")) {
+      if (!o.flag("crop")) options_.derive("size", i64{0});
+    } else if (o.integer("size") == 0 && o.flag("crop")) {
+      complain("size", "crop", "size = 0 is for whole pictures: add --no-crop, or give the side of the crop");
+    }
+    const auto ending = std::filesystem::path(o.text("output")).extension();
+    if (ending != ".safetensors" && ending != ".npy") {
+      const auto what = o.text("output").empty() ? "no output: give" : named("output") + " must be";
+      complain("output", "output", what + " -o FILE.safetensors or -o FILE.npy");
+    }
+    if (ending == ".npy" && o.flag("attention")) {
+      complain("output", "attention", named("output") + " holds one array, --attention is a second: use .safetensors");
+    }
   }
 
   Options& options_;
