@@ -26,6 +26,7 @@
 #include <dino/kernels/batchnorm.hpp>
 #include <dino/kernels/dino_loss.hpp>
 #include <dino/kernels/gemm.hpp>
+#include <dino/kernels/layer_scale.hpp>
 #include <dino/kernels/layernorm.hpp>
 #include <dino/kernels/map.hpp>
 #include <dino/kernels/normalize.hpp>
