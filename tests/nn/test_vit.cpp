@@ -146,6 +146,26 @@ TEST_CASE("vit: all_tokens holds the class token in the first row of each image"
   check_close(all.slice(17, 18), {features16.begin() + 8, features16.end()});
 }
 
+TEST_CASE("vit: a walk shows the tokens before every block and behind the last", "[nn]") {
+  Tiny<double> t;
+  const std::vector groups{t.images({2, 3, 16, 16}), t.images({1, 3, 8, 12})};
+  const auto segments = t.net.layout(groups);
+  std::vector<HostTensor<double>> seen;
+  const auto out = t.net.walk(groups, segments, [&](i64 i, const HostTensor<double>& x) {
+    CHECK(i == static_cast<i64>(seen.size()));
+    seen.push_back(x);
+  });
+  REQUIRE(seen.size() == 3);
+  for (size_t i = 0; i < 2; ++i) CHECK(to_vector(t.net.blocks[i](seen[i], segments)) == to_vector(seen[i + 1]));
+  CHECK(to_vector(out) == to_vector(seen[2]));
+  CHECK(to_vector(out) == to_vector(t.net.trunk(groups, segments)));
+  const std::vector one{groups[0]};
+  const auto layout = t.net.layout(one);
+  t.net.walk(one, layout, [&](i64 i, const HostTensor<double>& x) {
+    if (i == 1) CHECK(to_vector(t.net.last_attention(x, layout)) == to_vector(t.net.last_attention(groups[0])));
+  });
+}
+
 TEST_CASE("vit: numbers of parameters of the reference", "[nn][golden]") {
   CHECK(backbone_parameters(vit_tiny(16)) == 5524416);
   CHECK(backbone_parameters(vit_tiny(8)) == 5526720);

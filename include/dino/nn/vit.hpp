@@ -63,8 +63,17 @@ template <class T, class D> struct VisionTransformer {
   /// The tokens after all blocks, before the final norm.  groups: (B_g,3,H_g,W_g).  Returns (R,C), rows as layout()
   /// says.
   template <class X> X trunk(const std::vector<X>& groups, const Segments& segments) const {
+    return walk(groups, segments, [](i64, const X&) {});
+  }
+
+  /// The same, and on the way see(i, x) with the tokens x (R,C) that enter block i, and at last i = depth.
+  template <class X, class F> X walk(const std::vector<X>& groups, const Segments& segments, F&& see) const {
     X x = embed(groups, segments);
-    for (const auto& block : blocks) x = block(x, segments);  // (R,C)
+    for (i64 i = 0; i < config.depth; ++i) {
+      see(i, x);
+      x = blocks[static_cast<size_t>(i)](x, segments);  // (R,C)
+    }
+    see(config.depth, x);
     return x;
   }
 
@@ -84,6 +93,10 @@ template <class T, class D> struct VisionTransformer {
     const auto segments = layout(groups);
     auto x = embed(groups, segments);
     for (size_t i = 0; i + 1 < blocks.size(); ++i) x = blocks[i](x, segments);
+    return last_attention(x, segments);
+  }
+  /// The same from the tokens x (R,C) that enter the last block; segments: one group.
+  Tensor<acc_t<T>, D> last_attention(const Tensor<T, D>& x, const Segments& segments) const {
     const auto& last = blocks.back();
     return class_attention(last.attn.qkv(last.norm1(x)), config.heads, segments);
   }
