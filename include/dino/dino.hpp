@@ -135,12 +135,14 @@
 #include <dino/data/crop_plan.hpp>
 #include <dino/data/dataset.hpp>
 #include <dino/data/eval_transform.hpp>
+#include <dino/data/image_files.hpp>
 #include <dino/data/image_folder.hpp>
 #include <dino/data/loader.hpp>
 #include <dino/data/multicrop.hpp>
 #include <dino/data/open_dataset.hpp>
 #include <dino/data/sampler.hpp>
 #include <dino/data/synthetic.hpp>
+#include <dino/data/whole_transform.hpp>
 
 #include <dino/ssl/config.hpp>
 #include <dino/ssl/health.hpp>
