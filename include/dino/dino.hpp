@@ -77,6 +77,7 @@
 #include <dino/nn/linear.hpp>
 #include <dino/nn/mlp.hpp>
 #include <dino/nn/norm.hpp>
+#include <dino/nn/optional_parameter.hpp>
 #include <dino/nn/param.hpp>
 #include <dino/nn/vit.hpp>
 
@@ -88,6 +89,7 @@
 #include <dino/optim/sgd.hpp>
 #include <dino/optim/update.hpp>
 
+#include <dino/io/backbone_info.hpp>
 #include <dino/io/checkpoint.hpp>
 #include <dino/io/cli.hpp>
 #include <dino/io/clock.hpp>

@@ -1,4 +1,5 @@
 #include <dino/eval/backbone.hpp>
+#include <dino/io/weight_export.hpp>
 #include <dino/io/file.hpp>
 
 #include "support/golden.hpp"
@@ -150,4 +151,26 @@ TEST_CASE("backbone: a PyTorch file gives the same bits, as backbone and as full
   auto second = load_backbone<float>(ctx, folder / "full.pth", "student");
   CHECK(to_vector(first.params().values()) == to_vector(teacher.params().values()));
   CHECK(to_vector(second.params().values()) == to_vector(student.params().values()));
+}
+
+TEST_CASE("backbone: the same weights under every library's names give the same features", "[eval]") {
+  TemporaryFolder folder;
+  HostContext ctx(1);
+  BackboneInfo info;
+  info.vit = dinov2({.patch_size = 4, .dim = 64, .depth = 2, .heads = 1, .mlp_ratio = 2}, GENERATE(0, 4));
+  info.vit.image_size = 12;
+  info.vit.mlp = info.vit.registers > 0 ? MlpKind::swiglu : MlpKind::gelu;
+  info.vit.token_std = 0.5;
+  if (info.vit.mlp == MlpKind::swiglu) info.vit.mlp_ratio = 4;
+  Backbone<double, Host> net(ctx, info, 3);
+  const auto views = parameter_views(net.params());
+  write_safetensors(folder / "hub.safetensors", views, {});
+  write_safetensors(folder / "hf.safetensors", hugging_face_views(views, true), {});
+  const auto expected = to_vector(net(picture(12, 12)));
+  const auto features = [&](const char* file) { return to_vector(load_backbone<double>(ctx, folder / file)(picture(12, 12))); };
+  CHECK(features("hub.safetensors") == expected);
+  CHECK(features("hf.safetensors") == expected);
+  write_safetensors(folder / "timm.safetensors", timm_views(views), {});
+  const auto timm = features("timm.safetensors");  // with registers the class token is added to its position in float
+  for (size_t i = 0; i < expected.size(); ++i) CHECK(timm[i] == Approx(expected[i]).epsilon(1e-5).margin(1e-6));
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <dino/data/eval_transform.hpp>
+#include <dino/io/weight_names.hpp>
 #include <dino/io/weights.hpp>
 
 #include <memory>
@@ -58,16 +59,15 @@ inline std::filesystem::path weights_file(const std::filesystem::path& path) {
   return file;
 }
 
-/// Reads a backbone. path: a file of export_backbone, a checkpoint of a training run, a PyTorch file with the names of
-/// torch hub (.pth, .pt, .bin: backbones and full checkpoints of the reference), or the folder of a run.
+/// Reads a backbone. path: a file of export_backbone, a checkpoint of a training run, a safetensors or PyTorch file
+/// (.pth, .pt, .bin) under the names of torch hub, timm or Hugging Face (hub_weights), or the folder of a run.
 /// key: "teacher" or "student", for checkpoints, which hold both. Throws Error{weights}.
 template <class T, class D>
 Backbone<T, D> load_backbone(Context<D>& ctx, const std::filesystem::path& path, const std::string& key = "teacher") {
   const auto file = weights_file(path);
-  const auto state = read_weights(file);
-  const auto prefix = backbone_prefix(state, key);
-  Backbone<T, D> net(ctx, backbone_info(state, file.string(), prefix), 0);
-  load_parameters(net.params(), state, prefix, file.string());
+  const auto weights = hub_weights(read_weights(file), key, file.string()).backbone;
+  Backbone<T, D> net(ctx, backbone_info(weights, file.string()), 0);
+  load_parameters(net.params(), weights, "", file.string());
   return net;
 }
 

@@ -1,24 +1,12 @@
 // Parameters to and from named tensors, and backbones as files that other libraries load.
 #pragma once
 
-#include <dino/io/parse_record.hpp>
+#include <dino/io/backbone_info.hpp>
 #include <dino/io/pth.hpp>
 #include <dino/io/safetensors.hpp>
-#include <dino/nn/vit.hpp>
-
-#include <array>
+#include <dino/nn/param.hpp>
 
 namespace dino::inline DINO_ABI {
-
-/// What a backbone file says about itself beside its tensors ("dino.model"): no tensor's shape tells the number of
-/// heads.
-struct BackboneInfo {
-  VitConfig vit;
-  std::array<float, 3> mean{0.485f, 0.456f, 0.406f}, deviation{0.229f, 0.224f, 0.225f};  // of the pixels, in 0..1
-  std::string name;    // vit-s-16, or "" when the file does not say
-  std::string source;  // the run it comes from
-  i64 step = 0;
-};
 
 namespace detail {
 
@@ -64,6 +52,26 @@ template <class T, class D> std::vector<TensorView> parameter_views(const ParamS
 
 namespace detail {
 
+/// Why weights do not fit, as far as the names tell: in the order in which one thing brings about the others.
+inline std::string likely_cause(const std::vector<std::string>& shapes, const std::vector<std::string>& missing,
+                                const std::vector<std::string>& unexpected) {
+  const auto names = [](const std::vector<std::string>& list, std::string_view part) {
+    return std::any_of(list.begin(), list.end(),
+                       [&](const std::string& text) { return text.find(part) != std::string::npos; });
+  };
+  if (names(shapes, "cls_token")) return "The width differs: use weights of the same backbone";
+  if (names(shapes, "patch_embed.proj.weight")) return "The patch size differs: use weights of the same patch size";
+  if (names(shapes, "mlp.")) return "The perceptrons differ: set mlp_ratio as the weights have it";
+  if (names(missing, "blocks.") || names(unexpected, "blocks.")) {
+    return "The depth or the kind of block differs: use weights of the same backbone";
+  }
+  if (names(shapes, "pos_embed")) {
+    return "The positions belong to another image size: set image_size as the weights have it, or let them be "
+           "interpolated (--interpolate-positions)";
+  }
+  return "Use weights of the same backbone and patch size";
+}
+
 /// All that is wrong between a store and a file, in one error, before anything is changed.
 template <class T, class D> void check_parameters(const ParamStore<T, D>& store, const StateDict& file,
                                                   const std::string& prefix, bool strict, const std::string& where) {
@@ -86,7 +94,7 @@ template <class T, class D> void check_parameters(const ParamStore<T, D>& store,
   if (!shapes.empty()) text += "; " + name_list(shapes);
   if (!missing.empty()) text += "; missing: " + name_list(missing);
   if (!unexpected.empty()) text += "; unexpected: " + name_list(unexpected);
-  fail(ErrorKind::weights, "{}. Use weights of the same backbone and patch size", text);
+  fail(ErrorKind::weights, "{}. {}", text, likely_cause(shapes, missing, unexpected));
 }
 
 }  // namespace detail
@@ -104,20 +112,6 @@ template <class T, class D> void load_parameters(ParamStore<T, D>& store, const 
   }
 }
 
-inline std::string model_text(const BackboneInfo& info) {
-  const auto three = [](const std::array<float, 3>& v) {
-    return str("[{},{},{}]", number_text(shortest_double(v[0])), number_text(shortest_double(v[1])),
-               number_text(shortest_double(v[2])));
-  };
-  return str(
-      "{\"backbone\":{},\"depth\":{},\"dim\":{},\"heads\":{},\"mlp_ratio\":{},\"registers\":0,\"patch_size\":{},"
-      "\"image_size\":{},\"norm_eps\":1e-06,\"positions\":\"bicubic, scale (grid + 0.1) / stored grid\",\"mean\":{},"
-      "\"std\":{},\"source\":{},\"step\":{}}",
-      json_text(info.name), info.vit.depth, info.vit.dim, info.vit.heads, number_text(info.vit.mlp_ratio),
-      info.vit.patch_size, info.vit.image_size, three(info.mean), three(info.deviation), json_text(info.source),
-      info.step);
-}
-
 /// Writes the backbone part of a model ("backbone.*") under the names of torch hub and timm.
 template <class T, class D> void export_backbone(const std::filesystem::path& path, const ParamStore<T, D>& store,
                                                  const BackboneInfo& info, const std::string& prefix = "backbone.") {
@@ -125,110 +119,12 @@ template <class T, class D> void export_backbone(const std::filesystem::path& pa
                     {{"dino.version", DINO_VERSION}, {"dino.kind", "weights"}, {"dino.model", model_text(info)}});
 }
 
-namespace detail {
-
-/// dino.model of an export, or the field "model" of a checkpoint's state.
-inline std::optional<std::string> model_description(const StateDict& file) {
-  if (const auto model = file.metadata.find("dino.model"); model != file.metadata.end()) return model->second;
-  const auto state = file.metadata.find("dino.state");
-  if (state == file.metadata.end()) return std::nullopt;
-  const auto record = parse_record(state->second);
-  return record && record->has("model") ? std::optional(record->text("model")) : std::nullopt;
-}
-
-}  // namespace detail
-
 /// Reads named tensors: files called .pth, .pt, .bin or .ckpt as PyTorch files, all others as safetensors. Throws
 /// Error{weights}.
 inline StateDict read_weights(const std::filesystem::path& path) {
   const auto ending = path.extension();
   const bool torch = ending == ".pth" || ending == ".pt" || ending == ".bin" || ending == ".ckpt";
   return torch ? read_pth(path) : read_safetensors(path);
-}
-
-/// What stands in front of cls_token: the dictionary ("teacher." or "student.", as key says, in checkpoints of ours and
-/// of the reference; "state_dict."; or none), then "module." and "backbone.", each where the file has it. Empty when
-/// there is no cls_token. Source: utils.py, load_pretrained_weights.
-inline std::string backbone_prefix(const StateDict& file, const std::string& key) {
-  for (const auto& dictionary : {key + '.', std::string("state_dict."), std::string()})
-    for (const auto* module : {"", "module."})
-      for (const auto* backbone : {"backbone.", ""})
-        if (const auto prefix = dictionary + module + backbone; file.find(prefix + "cls_token")) return prefix;
-  return "";
-}
-
-namespace detail {
-
-/// The sizes of a vision transformer from the shapes of its tensors, and the one number that they do not tell: the
-/// heads are 64 wide, as in every published DINO model. Nothing when the shapes are not those of such a model.
-inline std::optional<VitConfig> vit_of_shapes(const StateDict& file, const std::string& prefix) {
-  const auto shape = [&](const std::string& name) {
-    const auto* tensor = file.find(prefix + name);
-    return tensor ? tensor->shape : Shape();
-  };
-  const auto positions = shape("pos_embed"), patch = shape("patch_embed.proj.weight"),
-             hidden = shape("blocks.0.mlp.fc1.weight");
-  if (positions.rank() != 3 || positions[1] < 2 || patch.rank() != 4 || hidden.rank() != 2) return std::nullopt;
-  VitConfig c{.patch_size = patch[3], .dim = patch[0], .depth = 0, .heads = patch[0] / 64};
-  const i64 grid = std::llround(std::sqrt(static_cast<double>(positions[1] - 1)));
-  const bool fitting = c.heads > 0 && c.dim % 64 == 0 && c.patch_size > 0 && hidden[0] > 0 &&
-                       patch == Shape{c.dim, 3, c.patch_size, c.patch_size} && hidden == Shape{hidden[0], c.dim} &&
-                       positions == Shape{1, 1 + grid * grid, c.dim};
-  if (!fitting) return std::nullopt;
-  c.image_size = grid * c.patch_size;
-  c.mlp_ratio = static_cast<double>(hidden[0]) / static_cast<double>(c.dim);
-  // Whole blocks are counted: the model that is made of these sizes is no larger than the file.
-  const auto block = [&](const char* name) { return shape(str("blocks.{}.{}", c.depth, name)); };
-  while (block("attn.qkv.weight") == Shape{3 * c.dim, c.dim} && block("mlp.fc1.weight") == hidden) ++c.depth;
-  return c.depth > 0 ? std::optional(c) : std::nullopt;
-}
-
-}  // namespace detail
-
-/// What dino.model of a file says; without it, what the shapes of the tensors under the prefix say
-/// (heads of 64, pixels as for ImageNet). Throws Error{weights} when neither describes a vision transformer.
-inline BackboneInfo backbone_info(const StateDict& file, const std::string& where, const std::string& prefix = "") {
-  const auto text = detail::model_description(file);
-  BackboneInfo info;
-  if (const auto vit = text ? std::nullopt : detail::vit_of_shapes(file, prefix)) {
-    info.vit = *vit;
-    return info;
-  }
-  require(text.has_value(), ErrorKind::weights,
-          "{} has no description of its model (dino.model in the metadata), which holds the number of heads, and its "
-          "tensors are not those of a vision transformer with heads of 64 under the names of torch hub. Use a file "
-          "written by dino_pretrain, or weights of such a model",
-          where);
-  const auto record = parse_record(*text);
-  require(record.has_value(), ErrorKind::weights, "{}: dino.model is not JSON: {}", where, *text);
-  const auto whole = [&](const char* key, i64 least, i64 most) {
-    const double x = record->number(key);
-    require(x >= static_cast<double>(least) && x <= static_cast<double>(most) && x == std::floor(x), ErrorKind::weights,
-            "{}: {} in dino.model is {}, expected a whole number from {} to {}", where, key, record->text(key), least,
-            most);
-    return static_cast<i64>(x);
-  };
-  info.vit = {.image_size = whole("image_size", 1, 16384),
-              .patch_size = whole("patch_size", 1, 1024),
-              .dim = whole("dim", 1, 65536),
-              .depth = whole("depth", 1, 1000),
-              .heads = whole("heads", 1, 1024),
-              .mlp_ratio = record->number("mlp_ratio")};
-  require(info.vit.mlp_ratio > 0 && info.vit.mlp_ratio <= 64, ErrorKind::weights, "{}: mlp_ratio in dino.model is {}",
-          where, record->text("mlp_ratio"));
-  const auto three = [&](const char* key, std::array<float, 3>& out) {
-    std::istringstream in(record->text(key));
-    char mark = 0;
-    for (size_t i = 0; i < 3; ++i) in >> mark >> out[i];
-    require(bool(in), ErrorKind::weights, "{}: {} in dino.model is {}, expected three numbers", where, key,
-            record->text(key));
-  };
-  three("mean", info.mean);
-  three("std", info.deviation);
-  info.name = record->text("backbone");
-  info.source = record->text("source");
-  info.step = std::isfinite(record->number("step")) ? static_cast<i64>(record->number("step")) : 0;
-  return info;
 }
 
 }  // namespace dino::inline DINO_ABI
