@@ -157,3 +157,5 @@
 #include <dino/eval/backbone.hpp>
 #include <dino/eval/features.hpp>
 #include <dino/eval/knn.hpp>
+#include <dino/eval/tokens.hpp>
+#include <dino/eval/tokens_file.hpp>
