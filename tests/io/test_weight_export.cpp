@@ -1,6 +1,11 @@
 #include <dino/io/weight_export.hpp>
 
 #include "support/catch.hpp"
+#include "support/temporary_folder.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <fstream>
 
 using namespace dino;
 
@@ -90,4 +95,38 @@ TEST_CASE("weight_export: what goes to timm comes back as the same function", "[
 
   const auto plain = hub(false, false);
   check_equal(plain, dictionary(timm_views(plain.views())));
+}
+
+TEST_CASE("weight_export: a folder for AutoModel, complete and described", "[io]") {
+  TemporaryFolder folder;
+  HostContext ctx(1);
+  VitConfig vit{.image_size = 8, .patch_size = 4, .dim = 6, .depth = 2, .heads = 3, .mlp_ratio = 1.5};
+  if (GENERATE(false, true)) vit.registers = 4;
+  ParamStore<float, HostDevice> params(ctx);
+  const nn::VisionTransformer<float, HostDevice> net(Scope<float, HostDevice>{params} / "backbone", vit);
+  params.finalize(1);
+  export_backbone_as(WeightLayout::hugging_face, folder / "model.safetensors", params, {.vit = vit}, "backbone.");
+  const auto config = nlohmann::json::parse(std::ifstream(folder / "config.json"));
+  CHECK(config["model_type"] == (vit.registers > 0 ? "dinov2_with_registers" : "vit"));
+  CHECK(config["hidden_size"] == 6);
+  CHECK(config["num_attention_heads"] == 3);
+  CHECK(config["layer_norm_eps"] == 1e-6);
+  if (vit.registers > 0) {
+    CHECK(config["mlp_ratio"] == 1.5);
+  } else {
+    CHECK(config["intermediate_size"] == 9);
+  }
+  const auto file = read_safetensors(folder / "model.safetensors");
+  CHECK((file.find("embeddings.mask_token") != nullptr) == (vit.registers > 0));
+  CHECK((file.find("encoder.layer.1.layer_scale2.lambda1") != nullptr) == (vit.registers > 0));
+  const auto back = hub_weights(file, "teacher", "w");
+  for (const auto& view : parameter_views(params, "backbone.")) {
+    INFO(view.name);
+    CHECK(std::ranges::equal(back.backbone.at(view.name).bytes, view.bytes));
+  }
+  check_equal(dictionary(parameter_views(params, "backbone.")), [&] {
+    export_backbone_as(WeightLayout::hub, folder / "hub.safetensors", params, {.vit = vit}, "backbone.");
+    auto hub_file = read_safetensors(folder / "hub.safetensors");
+    return hub_file;
+  }());
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <dino/io/weight_names.hpp>
+#include <dino/io/weights.hpp>
 
 namespace dino::inline DINO_ABI {
 
@@ -118,6 +119,74 @@ inline std::vector<TensorView> timm_views(const std::vector<TensorView>& hub) {
     views.push_back(std::move(view));
   }
   return views;
+}
+
+/// Whose names a file gets.
+enum class WeightLayout { hub, timm, hugging_face };
+
+/// True for what transformers calls Dinov2Model or Dinov2WithRegistersModel, false for ViTModel.
+inline bool is_dinov2(const VitConfig& c) { return c.registers > 0 || c.layer_scale != 0 || c.mlp == MlpKind::swiglu; }
+
+/// The config.json beside which transformers' AutoModel loads the weights.
+inline std::string hugging_face_config(const VitConfig& c) {
+  std::string text = "{\n";
+  const auto line = [&](const char* key, const std::string& value) { text += str("  \"{}\": {},\n", key, value); };
+  const bool dinov2 = is_dinov2(c);
+  const auto* model = !dinov2 ? "ViTModel" : c.registers > 0 ? "Dinov2WithRegistersModel" : "Dinov2Model";
+  line("architectures", str("[\"{}\"]", model));
+  line("model_type", !dinov2 ? "\"vit\"" : c.registers > 0 ? "\"dinov2_with_registers\"" : "\"dinov2\"");
+  line("hidden_size", str("{}", c.dim));
+  line("num_hidden_layers", str("{}", c.depth));
+  line("num_attention_heads", str("{}", c.heads));
+  line("image_size", str("{}", c.image_size));
+  line("patch_size", str("{}", c.patch_size));
+  if (dinov2) {
+    line("mlp_ratio", number_text(c.mlp_ratio));
+    line("layerscale_value", "1.0");
+    line("use_swiglu_ffn", c.mlp == MlpKind::swiglu ? "true" : "false");
+    if (c.registers > 0) line("num_register_tokens", str("{}", c.registers));
+  } else {
+    line("intermediate_size", str("{}", c.hidden()));
+  }
+  line("num_channels", "3");
+  line("qkv_bias", "true");
+  line("hidden_act", "\"gelu\"");
+  line("hidden_dropout_prob", "0.0");
+  line("attention_probs_dropout_prob", "0.0");
+  return text + "  \"layer_norm_eps\": 1e-06\n}\n";
+}
+
+namespace detail {
+
+/// What Dinov2Model has and a backbone of ours may lack: a mask token of zeros, scales of one.
+inline void complete_dinov2(std::vector<TensorView>& hub, const VitConfig& c) {
+  const auto add = [&](const std::string& name, const Shape& shape, float value) {
+    for (const auto& tensor : hub) {
+      if (tensor.name == name) return;
+    }
+    hub.push_back(owned_view(name, shape, std::vector<float>(static_cast<size_t>(shape.numel()), value)));
+  };
+  add("mask_token", {1, c.dim}, 0);
+  for (i64 i = 0; i < c.depth; ++i) {
+    for (const auto* scale : {"ls1", "ls2"}) add(str("blocks.{}.{}.gamma", i, scale), {c.dim}, 1);
+  }
+}
+
+}  // namespace detail
+
+/// Writes the parameters under `prefix` as a safetensors file in somebody's names. For Hugging Face the file must be
+/// called model.safetensors for AutoModel.from_pretrained(folder), and config.json is written beside it.
+template <class T, class D>
+void export_backbone_as(WeightLayout layout, const std::filesystem::path& path, const ParamStore<T, D>& store,
+                        const BackboneInfo& info, const std::string& prefix = "") {
+  auto views = parameter_views(store, prefix);
+  if (layout == WeightLayout::timm) views = timm_views(views);
+  if (layout == WeightLayout::hugging_face) {
+    if (is_dinov2(info.vit)) detail::complete_dinov2(views, info.vit);
+    views = hugging_face_views(views, is_dinov2(info.vit));
+    write_file_atomic(path.parent_path() / "config.json", hugging_face_config(info.vit));
+  }
+  write_safetensors(path, views, {{"dino.kind", "weights"}, {"dino.model", model_text(info)}});
 }
 
 }  // namespace dino::inline DINO_ABI
