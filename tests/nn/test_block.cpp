@@ -15,7 +15,8 @@ struct Dropping {
   nn::Block<double, Host> block;
   Segments segments;
 
-  Dropping(i64 images, double rate) : block(Scope<double, Host>{params} / "blocks" / 0, dim, 2, 8, rate, 0.5) {
+  Dropping(i64 images, double rate) : block(Scope<double, Host>{params} / "blocks" / 0,
+              {.dim = dim, .heads = 2, .hidden = 8, .drop_rate = rate, .init_std = 0.5}) {
     params.finalize(2);
     segments.add(images, tokens_each);
   }
@@ -36,6 +37,31 @@ TEST_CASE("block: pre-norm branches are added to x", "[nn]") {
   const auto expected = add(y, b.mlp(b.norm2(y)));
   CHECK(to_vector(b(x, d.segments)) == to_vector(expected));
   CHECK(to_vector(d.on_tape(x, 0)) == to_vector(expected));
+}
+
+TEST_CASE("block: with layer scale and a gated perceptron, and their names", "[nn]") {
+  HostContext ctx(1);
+  ParamStore<double, Host> params(ctx);
+  const nn::Block<double, Host> b(
+      Scope<double, Host>{params} / "blocks" / 0,
+      {.dim = dim, .heads = 2, .hidden = 8, .mlp = MlpKind::swiglu, .layer_scale = 0.25, .init_std = 0.5});
+  params.finalize(2);
+  CHECK(params.find("blocks.0.ls1.gamma") >= 0);
+  CHECK(params.find("blocks.0.mlp.w12.weight") >= 0);
+  CHECK(params.find("blocks.0.mlp.fc1.weight") == -1);
+  Segments segments;
+  segments.add(2, tokens_each);
+  const auto x = randn<double>(ctx, {segments.rows(), dim}, RngKey(1, 1));
+  const auto y = add(x, scale(b.attn(b.norm1(x), segments), 0.25));  // every gamma has its first value
+  const auto expected = add(y, scale(b.mlp(b.norm2(y)), 0.25));
+  CHECK(golden::relative_error(to_vector(b(x, segments)), to_vector(expected)) <= 1e-15);
+}
+
+TEST_CASE("block: without layer scale there is no such parameter", "[nn]") {
+  Dropping d(2, 0);
+  CHECK(!d.block.ls1);
+  CHECK(!d.block.ls2);
+  CHECK(d.params.segments().size() == 12);
 }
 
 TEST_CASE("block: both branches are dropped for whole images, independently, at their rate", "[nn]") {

@@ -37,6 +37,16 @@ TEST_CASE("gather: the class token is the first row of each image", "[ops]") {
   CHECK(gradcheck([&](auto v) { return class_rows(v, segments); }, input) <= 1e-6);
 }
 
+TEST_CASE("gather: the rows of the patches, without class tokens and registers", "[ops][gradcheck]") {
+  HostContext ctx(1);
+  Segments segments;
+  segments.add(2, 1 + 2 + 2, 1, 2);
+  segments.add(1, 1 + 2 + 3, 3, 1);
+  const auto x = generate<float>(ctx, {16, 1}, [](i64 i) { return i; });
+  CHECK(to_vector(patch_rows(x, segments)) == std::vector<float>{3, 4, 8, 9, 13, 14, 15});
+  CHECK(gradcheck([&](auto v) { return patch_rows(v, segments); }, randn(ctx, {16, 3}, 1)) <= 1e-6);
+}
+
 TEST_CASE("gather: accumulation, views, threads", "[ops]") {
   check_accumulates({4, 7}, [](auto x) { return gather(x, {3, 3, 0}); });
   check_view({4, 7}, [](auto x) { return gather(x, {3, 3, 0}); });

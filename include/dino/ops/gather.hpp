@@ -50,4 +50,15 @@ template <class X> auto class_rows(const X& x, const Segments& segments) {
   return gather(x, index);
 }
 
+/// The rows of the patches, image after image: without class tokens and registers.
+template <class X> auto patch_rows(const X& x, const Segments& segments) {
+  std::vector<i64> index;
+  for (const auto& s : segments) {
+    for (i64 row = 0; row < s.rows(); ++row) {
+      if (row % s.tokens >= s.special()) index.push_back(s.row + row);
+    }
+  }
+  return gather(x, index);
+}
+
 }  // namespace dino::inline DINO_ABI
