@@ -6,6 +6,8 @@
 #include "../common/program.hpp"
 #include "../common/settings.hpp"
 
+#include <dino/eval/backbone.hpp>
+
 namespace programs {
 
 namespace {
@@ -46,6 +48,11 @@ Pretrain::Pretrain(const dino::Options& options, const std::vector<std::string>&
     trainer_->load(resumed->state, resumed->step, resumed->path.string());
     const auto window = resumed->state.metadata.find("window");
     if (window != resumed->state.metadata.end()) epoch_.read(window->second);
+  } else if (!config_.init_weights.empty()) {
+    const auto file = dino::weights_file(config_.init_weights);
+    const auto notes = trainer_->start_from(dino::read_weights(file), file.string(), config_.interpolate_positions);
+    plan_.lines.push_back("start   " + file.string());
+    for (const auto& note : notes) plan_.lines.push_back("        " + note);
   }
   folder_.write_command(command);
   folder_.write_config(options.to_json());

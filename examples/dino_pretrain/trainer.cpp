@@ -1,6 +1,7 @@
 // The trainers, each compiled once for the program.
 #include "training.hpp"
 
+#include <dino/ssl/initial_weights.hpp>
 #include <dino/ssl/trainer_state.hpp>
 
 namespace programs {
@@ -25,6 +26,9 @@ template <class T, class D> class TrainingOn final : public Training {
   }
   void load(const dino::StateDict& state, dino::i64 step, const std::string& where) override {
     dino::load_trainer(trainer_, state, step, where);
+  }
+  std::vector<std::string> start_from(dino::StateDict weights, const std::string& where, bool interpolate) override {
+    return dino::load_initial_weights(trainer_, std::move(weights), where, interpolate);
   }
   void save(const std::function<void(const std::vector<dino::TensorView>&)>& write) override {
     std::vector<dino::i64> counts;

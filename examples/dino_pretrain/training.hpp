@@ -25,6 +25,8 @@ class Training {
   virtual dino::FeatureSet teacher_features(dino::HostContext& host, const dino::AnyDataset& set,
                                             const dino::EvalTransform& transform) = 0;
   virtual void load(const dino::StateDict& state, dino::i64 step, const std::string& where) = 0;
+  /// Student and teacher start from weights; what the user should know.
+  virtual std::vector<std::string> start_from(dino::StateDict weights, const std::string& where, bool interpolate) = 0;
   /// Calls write with all tensors of a checkpoint, which live until it returns.
   virtual void save(const std::function<void(const std::vector<dino::TensorView>&)>& write) = 0;
   virtual void export_teacher(const std::filesystem::path& path, const dino::BackboneInfo& info) = 0;

@@ -148,6 +148,7 @@
 
 #include <dino/ssl/config.hpp>
 #include <dino/ssl/health.hpp>
+#include <dino/ssl/initial_weights.hpp>
 #include <dino/ssl/micro_batch.hpp>
 #include <dino/ssl/multicrop_model.hpp>
 #include <dino/ssl/objective.hpp>

@@ -56,6 +56,8 @@ struct PretrainConfig {
   i64 max_steps = 0;                    // 0: off
   double time_limit = 0;                // seconds; 0: off
   std::string resume;                   // auto, never, or a path
+  std::string init_weights;             // empty: first values by the seed
+  bool interpolate_positions = false;
   bool overwrite = false, force_config = false;
   OptionInterval save_every;
   i64 keep = 0, keep_every = 0, log_every = 0;
@@ -189,6 +191,7 @@ inline PretrainConfig resolve_pretrain(const Options& o) {
       .eval_queries = o.integer("eval_queries"),
       .experiment_num = options_detail::integer_or(o, "experiment_num", -1),
       .max_steps = o.integer("max_steps"), .time_limit = o.seconds("time_limit"), .resume = o.text("resume"),
+      .init_weights = o.text("init_weights"), .interpolate_positions = o.flag("interpolate_positions"),
       .overwrite = o.flag("overwrite"), .force_config = o.flag("force_config"),
       .save_every = o.interval("save_every"), .keep = o.integer("keep"), .keep_every = o.integer("keep_every"),
       .log_every = o.integer("log_every"), .verify_checkpoints = o.flag("verify_checkpoints"),
