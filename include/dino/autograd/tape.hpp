@@ -42,7 +42,8 @@ template <class D> class TapeRecord {
 template <class D> class Tape {
  public:
   /// rng: the key from which stochastic ops of this pass derive theirs (seed and step of the run).
-  explicit Tape(Context<D>& ctx, const StepKey& rng = {}, BatchWindow window = {}) : ctx_(&ctx), rng_(rng), window_(window) {}
+  explicit Tape(Context<D>& ctx, const StepKey& rng = {}, BatchWindow window = {})
+      : ctx_(&ctx), rng_(rng), window_(window) {}
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 

@@ -54,8 +54,8 @@ template <> class Pool<Cuda> {
 };
 
 /// The members that device/cuda.hpp has, with host memory for device memory. launch() returns when the kernel is done.
-/// schedule and seed of machine() say in which order threads and blocks run; a right kernel gives equal bits in all, and
-/// for any number of workers.
+/// schedule and seed of machine() say in which order threads and blocks run; a right kernel gives equal bits in all,
+/// and for any number of workers.
 template <> class Context<Cuda> {
  public:
   explicit Context(int /*device*/ = 0) {}

@@ -222,8 +222,8 @@ inline void take_head(StateDict& file, const std::string& front, StateDict& head
 inline HubWeights hub_weights(StateDict file, const std::string& key, const std::string& where) {
   const auto front = detail::backbone_front(file, key);
   require(front.has_value(), ErrorKind::weights,
-          "{}: none of its {} tensors is a class token (cls_token){}. Give weights of a vision transformer under the names "
-          "of torch hub, timm or Hugging Face, or name the model with --checkpoint-key",
+          "{}: none of its {} tensors is a class token (cls_token){}. Give weights of a vision transformer under the "
+          "names of torch hub, timm or Hugging Face, or name the model with --checkpoint-key",
           where, file.tensors.size(), key.empty() ? "" : str(" of {}, or of a model outside any dictionary", key));
   HubWeights out;
   out.layout = "torch hub";

@@ -8,8 +8,8 @@ namespace dino::inline DINO_ABI::kernels {
 
 /// C = op(A) op(B) + bias + residual, or C += op(A) op(B) + bias; row-major, sums in acc_t<T>.
 /// op(A) is (M,K): A itself, or the transpose of A (K,M). op(B) is (K,N): B itself, or the transpose of B (N,K).
-/// A, B and C are rows with strides of their own. bias: (N), added to every row of C; may be null. residual: (M,N), rows
-/// with the stride of C; may be null, and is where `add` is set.
+/// A, B and C are rows with strides of their own. bias: (N), added to every row of C; may be null. residual: (M,N),
+/// rows with the stride of C; may be null, and is where `add` is set.
 template <class T, class Out = T> struct Gemm {
   Out* c;              // (M,N)
   const T *a, *b;      // op: (M,K) (K,N)
@@ -22,7 +22,8 @@ template <class T, class Out = T> struct Gemm {
 
   double flops() const { return 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k); }
   double bytes() const {
-    return static_cast<double>(m * k + k * n) * sizeof(T) + static_cast<double>(m * n) * (residual ? 2 : 1) * sizeof(Out);
+    const double outputs = static_cast<double>(m * n) * (residual ? 2 : 1);
+    return static_cast<double>(m * k + k * n) * sizeof(T) + outputs * sizeof(Out);
   }
 };
 

@@ -79,8 +79,8 @@ template <class A> struct PackedRanges {
 // precision, the masters, and `copy` is what the model reads, the masters rounded to T. Where T is acc_t<T> the masters
 // are the values of the model, and copy is null.
 
-/// norm_i = || scale_i g + wd_i p || over range i, in two stages of fixed blocks. Where p is null ||g||, where g is null
-/// ||p||.
+/// norm_i = || scale_i g + wd_i p || over range i, in two stages of fixed blocks. Where p is null ||g||, where g is
+/// null ||p||.
 /// scale_i = min(1, clip / (clip_norm_i + 1e-6)) when clip_norm is given and clip > 0, else 1. Here and below lr_i and
 /// wd_i are the step's rate and weight decay times the factors of the range.
 template <class T> struct RangeNorms {

@@ -30,9 +30,9 @@ template <class T> struct AssembleTokensBackward {
   double bytes() const { return 2.0 * static_cast<double>(images * (n + 1 + register_count) * cols) * sizeof(T); }
 };
 
-/// out = x * keep(image) / (1 - rate) + residual: all rows of an image share one draw, u >= rate keeps it, u = uniform(key,
-/// number). Images are numbered through all groups, as they stand in the full batch (BatchWindow). residual may be
-/// null; out may be x.
+/// out = x * keep(image) / (1 - rate) + residual: all rows of an image share one draw, u >= rate keeps it, u =
+/// uniform(key, number). Images are numbered through all groups, as they stand in the full batch (BatchWindow).
+/// residual may be null; out may be x.
 template <class T> struct DropPath {
   Target<T> out;  // (R,C)
   const T* x;     // (R,C)

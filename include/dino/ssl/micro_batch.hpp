@@ -11,8 +11,8 @@ namespace dino::inline DINO_ABI {
 
 /// Bytes that one image keeps alive between forward and backward, all its crops together: per token and block 1 + 3 + 1
 /// + 1 rows of C (input, qkv, attention, residual) and the hidden row of the MLP; per token the rows of one block that
-/// come and go, 6 of C (norm, branch, gradients) and 2 hidden ones; per crop the head's rows and the logits, for the student and, two crops, the teacher. An estimate from above;
-/// bytes_per_value: 4 for float.
+/// come and go, 6 of C (norm, branch, gradients) and 2 hidden ones; per crop the head's rows and the logits, for the
+/// student and, two crops, the teacher. An estimate from above; bytes_per_value: 4 for float.
 inline double activation_bytes(const DinoConfig& config, const std::vector<CropGroup>& groups,
                                double bytes_per_value = 4) {
   const auto& vit = config.backbone;

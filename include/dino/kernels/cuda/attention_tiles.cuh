@@ -170,8 +170,10 @@ template <class F> void with_head_dim(i64 head_dim, F f) {
     case 64:
       return f(std::integral_constant<int, 64>{});
     default:
-      fail(ErrorKind::usage, "attention on CUDA: head_dim is {}; there are kernels for 64, 32 and 16. Choose the number "
-           "of heads so that width / heads is one of them, or compute on the CPU", head_dim);
+      fail(ErrorKind::usage,
+           "attention on CUDA: head_dim is {}; there are kernels for 64, 32 and 16. Choose the number of heads so that "
+           "width / heads is one of them, or compute on the CPU",
+           head_dim);
   }
 }
 

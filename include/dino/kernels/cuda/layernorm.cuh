@@ -246,7 +246,8 @@ template <class T> void launch(Context<Cuda>& ctx, const LayerNormBackward<T>& a
   require(!a.dbias || a.residual, "layernorm backward: dbias is the sum of a residual, which is null");
   constexpr i64 block = detail::layernorm_threads;
   const LaunchConfig config{.grid = {a.blocks(a.rows)}, .block = {block}};
-  if (a.cols > detail::layernorm_register_cols || !rows_take_packs<T>(a.cols, a.dx.ptr, a.dy, a.x, a.gamma, a.residual)) {
+  const bool packs = rows_take_packs<T>(a.cols, a.dx.ptr, a.dy, a.x, a.gamma, a.residual);
+  if (a.cols > detail::layernorm_register_cols || !packs) {
     const LaunchConfig columns{.grid = {a.blocks(a.rows), (a.cols + block - 1) / block}, .block = {block}};
     // The sums first: dx may take the place of the residual.
     if (sums) ctx.launch(detail::layernorm_backward_partial_any_width<T>, columns, a);
