@@ -112,6 +112,7 @@
 #include <dino/io/parse_record.hpp>
 #include <dino/io/png_gate.hpp>
 #include <dino/io/program_config.hpp>
+#include <dino/io/program_heads.hpp>
 #include <dino/io/program_options.hpp>
 #include <dino/io/program_rules.hpp>
 #include <dino/io/progress.hpp>

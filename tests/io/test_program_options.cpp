@@ -1,3 +1,4 @@
+#include <dino/io/program_heads.hpp>
 #include <dino/io/program_options.hpp>
 #include <dino/io/program_rules.hpp>
 #include <nlohmann/json.hpp>

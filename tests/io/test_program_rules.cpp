@@ -220,8 +220,8 @@ TEST_CASE("program_rules: features need weights, an output and pictures", "[io]"
         "3 problems, nothing was started.");
   CHECK(first({"--weights", "w", "-o", "f.npz", "a.png"}) ==
         "error: output = f.npz must be -o FILE.safetensors or -o FILE.npy");
-  CHECK(first(with({"--data", "x"})) == "error: data = x contradicts the 1 files that are named");
-  CHECK(first(with({"--dataset", "cifar-10"})) == "error: dataset = cifar-10 contradicts the 1 files that are named");
+  CHECK(first(with({"--data", "x"})) == "error: data = x contradicts the files that are named");
+  CHECK(first(with({"--dataset", "cifar-10"})) == "error: dataset = cifar-10 contradicts the files that are named");
   CHECK(parse_options(Program::features, enough, {{"DINO_DATA", "x"}}).ok());
   CHECK(first({"--weights", "w", "-o", "f.npy", "--attention", "a.png"}) ==
         "error: output = f.npy holds one array, --attention is a second: use .safetensors");

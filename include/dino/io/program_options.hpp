@@ -1,4 +1,4 @@
-// The table of options of the programs, and what is said about it in --help.
+// The table of options of the programs.
 #pragma once
 
 #include <dino/io/option_text.hpp>
@@ -351,33 +351,6 @@ inline constexpr OptionRow program_rows[] = {
 
 /// Every key of every program. Keys counted in epochs are real numbers: steps = round(x * steps per epoch).
 inline std::span<const OptionRow> program_options() { return options_detail::program_rows; }
-
-/// What --help says before the flags.
-inline std::string program_head(Program program) {
-  constexpr std::string_view pretrain =
-      "pre-trains a vision transformer on images without labels (DINO)\n"
-      "  dino_pretrain --data synthetic\n"
-      "  dino_pretrain --config pre-train.yaml --data data/imagenet\n";
-  constexpr std::string_view finetune =
-      "trains a classifier on a pre-trained backbone\n"
-      "  dino_finetune --config finetune.yaml --weights backbone.safetensors\n";
-  constexpr std::string_view knn =
-      "classifies by the nearest neighbours of frozen features\n"
-      "  dino_knn --weights runs/pretrain/vit-s-16/version_0 --dataset cifar-10\n"
-      "  dino_knn --baseline pixels --data synthetic\n";
-  constexpr std::string_view features =
-      "writes what a backbone makes of pictures\n"
-      "  dino_features --weights runs/pretrain/vit-s-16/version_0 --data path/to/images -o f.safetensors\n"
-      "  dino_features --weights W --tokens patch --no-crop -o f.safetensors cat.jpg dog.jpg\n";
-  const auto text = program == Program::pretrain   ? pretrain
-                    : program == Program::finetune ? finetune
-                    : program == Program::knn      ? knn
-                                                   : features;
-  return str(
-      "{} {}\nA flag --batch-size is also a key batch_size of the configuration file and a variable "
-      "DINO_BATCH_SIZE.\nStrongest first: flag, --set, environment, file, default of the data set, default.\n",
-      program_name(program), text);
-}
 
 /// The data set that a path holds: the word synthetic; a folder with the binary files of CIFAR, itself or one level
 /// down; otherwise a folder of images. ImageNet is such a folder too, and has the general defaults.

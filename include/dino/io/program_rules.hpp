@@ -2,6 +2,7 @@
 #pragma once
 
 #include <dino/io/cli.hpp>
+#include <dino/io/program_heads.hpp>
 #include <dino/io/program_options.hpp>
 
 namespace dino::inline DINO_ABI {
@@ -147,7 +148,7 @@ class ProgramRules {
   void no_data_set() {
     for (const Key key : {"data", "dataset"}) {
       if (options_.source(key) < Source::set) continue;
-      complain(key, key, str("{} contradicts the {} files that are named", named(key), result_.files.size()));
+      complain(key, key, named(key) + " contradicts the files that are named");
     }
   }
 
