@@ -148,6 +148,29 @@ TEST_CASE("tokens: attention is the distribution of the class token in the last 
   }
 }
 
+TEST_CASE("tokens: registers stand between class token and patches, and are no patches", "[eval]") {
+  HostContext ctx(1);
+  auto config = tiny;
+  config.registers = 2;
+  config.token_std = 0.5;
+  const Backbone<float, Host> net(ctx, {.vit = config, .name = "tiny", .source = "test"}, 5);
+  const auto images = randn<float>(ctx, {2, 3, 8, 12}, RngKey(3, 1));
+  const auto tokens = net.vit().all_tokens(std::vector{images});  // (2 * 9,6)
+  const auto all = token_features(net.vit(), images, {.tokens = TokenChoice::all, .attention = true});
+  CHECK(all.shape == Shape{1, 9, 6});
+  CHECK(all.values == to_vector(tokens));
+  CHECK(all.attention_shape == Shape{2, 9});
+  const auto patch = token_features(net.vit(), images, {.tokens = TokenChoice::patch});
+  CHECK(patch.shape == Shape{1, 6, 6});
+  CHECK(patch.values == joined(rows(tokens, 3, 6), rows(tokens, 12, 6)));
+  const auto cls = token_features(net.vit(), images, {});
+  CHECK(cls.values == joined(rows(tokens, 0, 1), rows(tokens, 9, 1)));
+  const auto mean = token_features(net.vit(), images, {.tokens = TokenChoice::mean});
+  double total = 0;
+  for (i64 p = 0; p < 6; ++p) total += static_cast<double>(patch.values[static_cast<size_t>(6 * p)]);
+  CHECK(mean.values[0] == Approx(total / 6));
+}
+
 TEST_CASE("tokens: more layers than blocks and unknown words are refused", "[eval]") {
   Tiny t;
   CHECK_THROWS_WITH(token_features(t.vit(), t.images({1, 3, 16, 16}), {.layers = 4}),
@@ -210,7 +233,8 @@ TEST_CASE("tokens: one array is demanded where it is needed, and differing sizes
   const ExtractOptions one{.max_shapes = 1};
   const TokenRequest patch{.tokens = TokenChoice::patch};
   CHECK_THROWS_WITH(extract(t, pictures, patch, one),
-                    "p2.png gives 2 x 3 patches, p0.png gave 2 x 2: pictures of different sizes do not make one array");
+                    "p2.png gives 2 x 3 patches, p0.png gave 2 x 2: pictures of different sizes do not make one array. "
+                    "Take cls or mean, or a file of several arrays (.safetensors)");
   CHECK_THROWS_WITH(extract(t, pictures, patch, {.max_shapes = 2}), contains("and 3 arrays are at most 2"));
   CHECK(extract(t, {{{8, 8}, {9, 10}}}, patch, one).size() == 2);
   CHECK(extract(t, pictures, {}, one).size() == 3);

@@ -237,7 +237,8 @@ template <class T, class D> class TokenExtraction {
             "{} gives {} x {} patches, {} gave {} x {}: pictures of different sizes do not make one array{}",
             out_.names.back(), out_.grids.end()[-2], out_.grids.back(), out_.names.front(), out_.grids[0],
             out_.grids[1],
-            options_.max_shapes > 1 ? str(", and {} arrays are at most {}", set_.size(), options_.max_shapes) : "");
+            options_.max_shapes > 1 ? str(", and {} arrays are at most {}", set_.size(), options_.max_shapes)
+                                    : ". Take cls or mean, or a file of several arrays (.safetensors)");
   }
 
   void skip(const std::string& reason) {
