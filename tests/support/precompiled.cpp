@@ -1,0 +1,1 @@
+// Gives precompiled.hpp a target to belong to.
