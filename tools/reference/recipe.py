@@ -1,7 +1,7 @@
 """The recipe in PyTorch: vision transformer, head, loss, optimizers, training. What the scripts of this folder share.
 
-Written from formulas; it shares no code with the library. A model is a dictionary of tensors under the names of torch hub,
-a configuration `c` a dictionary with the keys that parity.py writes into its files. Numbers have the type of the
+Written from formulas; it shares no code with the library. A model is a dictionary of tensors under the names of torch
+hub, a configuration `c` a dictionary with the keys that parity.py writes into its files. Numbers have the type of the
 parameters. Needs torch.
 """
 import math
