@@ -7,6 +7,7 @@
 #include <dino/device/choose.hpp>
 #include <dino/eval/backbone.hpp>
 #include <dino/eval/tokens_file.hpp>
+#include <dino/io/weight_export.hpp>
 #include <dino/io/progress.hpp>
 
 extern char** environ;
@@ -114,8 +115,25 @@ dino::PictureFeatures extract(const dino::FeaturesConfig& c, const FeatureSource
   return features;
 }
 
+/// --export: the backbone in a file, for hugging-face in a folder with its config.json.
+void export_weights(dino::HostContext& host, const dino::FeaturesConfig& c) {
+  auto net = dino::load_backbone<float>(host, c.weights, c.checkpoint_key);
+  std::filesystem::path to = c.export_to;
+  auto layout = c.export_names == "timm" ? dino::WeightLayout::timm : dino::WeightLayout::hub;
+  if (c.export_names == "hugging-face") {
+    layout = dino::WeightLayout::hugging_face;
+    std::filesystem::create_directories(to);
+    to /= "model.safetensors";  // the name that AutoModel looks for
+  }
+  require(to.extension() == ".safetensors", ErrorKind::usage, "export = {}: expected FILE.safetensors", c.export_to);
+  dino::export_backbone_as(layout, to, net.params(), net.info());
+  std::cout << "wrote   " << to.string() << '\n';
+}
+
 int run(const dino::FeaturesConfig& c) {
   dino::HostContext host(c.common.threads);
+  if (!c.export_to.empty()) export_weights(host, c);
+  if (c.output.empty()) return 0;
   const auto device = dino::choose_device(c.common.device);
   const auto source = open_source(host, device, c);
   const auto& info = source.info;

@@ -50,7 +50,7 @@ Pretrain::Pretrain(const dino::Options& options, const std::vector<std::string>&
     if (window != resumed->state.metadata.end()) epoch_.read(window->second);
   } else if (!config_.init_weights.empty()) {
     const auto file = dino::weights_file(config_.init_weights);
-    const auto notes = trainer_->start_from(dino::read_weights(file), file.string(), config_.interpolate_positions);
+    const auto notes = trainer_->start_from(dino::read_weights(file), file.string(), config_.interpolate_pos_embed);
     plan_.lines.push_back("start   " + file.string());
     for (const auto& note : notes) plan_.lines.push_back("        " + note);
   }

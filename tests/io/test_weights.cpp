@@ -136,7 +136,7 @@ TEST_CASE("weights: the likely cause of what does not fit", "[io]") {
     return refusal(model, state, "", true);
   };
   CHECK_THAT(with("patch_embed.proj.weight", {6, 3, 8, 8}), contains("The patch size differs"));
-  CHECK_THAT(with("pos_embed", {1, 17, 6}), contains("image_size") && contains("--interpolate-positions"));
+  CHECK_THAT(with("pos_embed", {1, 17, 6}), contains("image_size") && contains("--interpolate-pos-embed"));
   CHECK_THAT(with("blocks.0.mlp.fc1.bias", {12}), contains("set mlp_ratio"));
   CHECK_THAT(with("blocks.1.norm1.bias", {6}), contains("The depth or the kind of block differs"));
   CHECK_THAT(with("norm.bias", {7}), contains("Use weights of the same backbone and patch size"));

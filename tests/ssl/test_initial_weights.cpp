@@ -92,7 +92,7 @@ TEST_CASE("initial_weights: positions of another grid are an error, or interpola
   const auto before = tiny_run::everything(trainer);
   const auto file = dictionary(parameter_views(source.trainer.teacher_params(), "backbone."));
   CHECK_THROWS_WITH(load_initial_weights(trainer, file, "w.pth"),
-                    contains("pos_embed is (1,26,16), the model needs (1,5,16)") && contains("--interpolate-positions"));
+                    contains("pos_embed is (1,26,16), the model needs (1,5,16)") && contains("--interpolate-pos-embed"));
   CHECK(tiny_run::everything(trainer) == before);
   load_initial_weights(trainer, file, "w.pth", true);
   // The model with the larger table resamples it on the way to the same grid: equal features.

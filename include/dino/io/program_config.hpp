@@ -57,7 +57,7 @@ struct PretrainConfig {
   double time_limit = 0;                // seconds; 0: off
   std::string resume;                   // auto, never, or a path
   std::string init_weights;             // empty: first values by the seed
-  bool interpolate_positions = false;
+  bool interpolate_pos_embed = false;
   bool overwrite = false, force_config = false;
   OptionInterval save_every;
   i64 keep = 0, keep_every = 0, log_every = 0;
@@ -86,8 +86,9 @@ struct FeaturesConfig {
   bool crop = false;      // false: whole pictures
   i64 size = -1;          // of the crop, or the short side of a whole picture, 0: as it is; -1: as the weights say
   std::string normalize;  // auto: as the weights say
-  std::string output;     // .safetensors or .npy
+  std::string output;     // .safetensors or .npy; empty: nothing but an export
   i64 batch_size = 0;
+  std::string export_to, export_names;  // hub, timm, hugging-face
 };
 
 /// Steps of a length in epochs: round(x * steps per epoch).
@@ -191,7 +192,7 @@ inline PretrainConfig resolve_pretrain(const Options& o) {
       .eval_queries = o.integer("eval_queries"),
       .experiment_num = options_detail::integer_or(o, "experiment_num", -1),
       .max_steps = o.integer("max_steps"), .time_limit = o.seconds("time_limit"), .resume = o.text("resume"),
-      .init_weights = o.text("init_weights"), .interpolate_positions = o.flag("interpolate_positions"),
+      .init_weights = o.text("init_weights"), .interpolate_pos_embed = o.flag("interpolate_pos_embed"),
       .overwrite = o.flag("overwrite"), .force_config = o.flag("force_config"),
       .save_every = o.interval("save_every"), .keep = o.integer("keep"), .keep_every = o.integer("keep_every"),
       .log_every = o.integer("log_every"), .verify_checkpoints = o.flag("verify_checkpoints"),
@@ -231,7 +232,9 @@ inline FeaturesConfig resolve_features(const Options& o, std::vector<std::string
           .size = options_detail::integer_or(o, "size", -1),
           .normalize = o.text("normalize"),
           .output = o.text("output"),
-          .batch_size = o.integer("batch_size")};
+          .batch_size = o.integer("batch_size"),
+          .export_to = o.text("export"),
+          .export_names = o.text("export_names")};
 }
 
 /// "batch_size 1024 -> 512" for every key that a resumed run may not change: model, data, schedules.

@@ -139,7 +139,14 @@ class ProgramRules {
     options_.take_data_set(name);
   }
 
+  /// dino_features --export alone: weights in, weights out.
+  bool exports_only() const {
+    return options_.program() == Program::features && !options_.text("export").empty() &&
+           options_.text("output").empty();
+  }
+
   void no_data() {
+    if (exports_only()) return;
     const auto files = takes_files(options_.program()) ? "give pictures, or --data PATH" : "give --data PATH";
     complain("data", "dataset", str("no data: {}; --data synthetic needs no download", files));
   }
@@ -303,6 +310,7 @@ class ProgramRules {
     } else if (o.integer("size") == 0 && o.flag("crop")) {
       complain("size", "crop", "size = 0 is for whole pictures: add --no-crop, or give the side of the crop");
     }
+    if (exports_only()) return;
     const auto ending = std::filesystem::path(o.text("output")).extension();
     if (ending != ".safetensors" && ending != ".npy") {
       const auto what = o.text("output").empty() ? "no output: give" : named("output") + " must be";

@@ -67,7 +67,7 @@ inline std::string likely_cause(const std::vector<std::string>& shapes, const st
   }
   if (names(shapes, "pos_embed")) {
     return "The positions belong to another image size: set image_size as the weights have it, or let them be "
-           "interpolated (--interpolate-positions)";
+           "interpolated (--interpolate-pos-embed)";
   }
   return "Use weights of the same backbone and patch size";
 }
