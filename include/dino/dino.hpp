@@ -73,6 +73,7 @@
 #include <dino/nn/batchnorm.hpp>
 #include <dino/nn/block.hpp>
 #include <dino/nn/dino_head.hpp>
+#include <dino/nn/dinov2.hpp>
 #include <dino/nn/init.hpp>
 #include <dino/nn/linear.hpp>
 #include <dino/nn/mlp.hpp>

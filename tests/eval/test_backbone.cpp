@@ -1,5 +1,6 @@
 #include <dino/eval/backbone.hpp>
 #include <dino/io/weight_export.hpp>
+#include <dino/nn/dinov2.hpp>
 #include <dino/io/file.hpp>
 
 #include "support/golden.hpp"

@@ -1,5 +1,6 @@
 #include <dino/io/backbone_info.hpp>
 #include <dino/io/weights.hpp>
+#include <dino/nn/dinov2.hpp>
 
 #include "support/catch.hpp"
 

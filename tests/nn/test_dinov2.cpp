@@ -1,5 +1,5 @@
 #include <dino/autograd/gradcheck.hpp>
-#include <dino/nn/vit.hpp>
+#include <dino/nn/dinov2.hpp>
 #include <dino/ops/map.hpp>
 #include <dino/ops/reduce.hpp>
 

@@ -44,18 +44,6 @@ inline VitConfig vit_giant(i64 patch) {
   return {.patch_size = patch, .dim = 1536, .depth = 40, .heads = 24, .mlp = MlpKind::swiglu};
 }
 
-/// The published backbones of DINOv2: dinov2(vit_small(14)), _base, _large, _giant, each with 0 or 4 registers.
-/// image_size is 518: a stored grid of 37 x 37. Source: hub/backbones.py, vision_transformer.py of DINOv2.
-inline VitConfig dinov2(VitConfig c, i64 registers = 0) {
-  c.image_size = 37 * c.patch_size;
-  c.registers = registers;
-  c.layer_scale = 1;
-  c.token_std = 1e-6;
-  c.mask_token = true;
-  if (registers > 0) c.positions = {.offset = 0, .antialias = true};
-  return c;
-}
-
 namespace nn {
 
 /// The ViT of the reference (Dosovitskiy et al. 2021; vision_transformer.py): pre-norm blocks, class token, learned
