@@ -1,10 +1,10 @@
 // What a backbone makes of pictures, as a file.  dino_features --weights RUN_DIR --data DIR -o f.safetensors
 #include "../common/dataset_options.hpp"
+#include "../common/on_device.hpp"
 #include "../common/options.hpp"
 #include "../common/program.hpp"
 #include "request.hpp"
 
-#include <dino/device/choose.hpp>
 #include <dino/eval/backbone.hpp>
 #include <dino/eval/tokens_file.hpp>
 #include <dino/io/weight_export.hpp>
@@ -32,22 +32,6 @@ template <class T, class D> FeatureSource open_source(dino::HostContext& host, s
             return dino::extract_tokens(*ctx, host, net->vit(), set, prepare, request, options);
           },
           net->info()};
-}
-
-/// On the device that was asked for; precision auto is bf16 on CUDA and fp32 on the CPU.
-FeatureSource open_source(dino::HostContext& host, [[maybe_unused]] const dino::DeviceChoice& device,
-                          const dino::FeaturesConfig& c) {
-#if DINO_CUDA
-  if (device.cuda) {
-    const auto ctx = std::make_shared<dino::Context<dino::Cuda>>(device.index);
-    if (c.common.precision == "fp32") return open_source<float>(host, ctx, c);
-    return open_source<dino::bf16>(host, ctx, c);
-  }
-#endif
-  require(c.common.precision != "bf16", ErrorKind::usage,
-          "precision = bf16 needs --device cuda; the CPU computes in fp32");
-  const std::shared_ptr<dino::HostContext> borrowed(&host, [](dino::HostContext*) {});
-  return open_source<float>(host, borrowed, c);
 }
 
 struct Pictures {
@@ -135,7 +119,9 @@ int run(const dino::FeaturesConfig& c) {
   if (!c.export_to.empty()) export_weights(host, c);
   if (c.output.empty()) return 0;
   const auto device = dino::choose_device(c.common.device);
-  const auto source = open_source(host, device, c);
+  const auto source = on_device(device, c.common.precision, host, [&](auto number, const auto& on) {
+    return open_source<decltype(number)>(host, on, c);
+  });
   const auto& info = source.info;
   checked_name(c, info.vit);
   const i64 bytes = bytes_of_picture(c, info.vit);

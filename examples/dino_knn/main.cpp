@@ -1,10 +1,10 @@
 // k-NN accuracy of frozen features.  dino_knn --weights RUN_DIR --data DIR
 #include "../common/dataset_options.hpp"
+#include "../common/on_device.hpp"
 #include "../common/options.hpp"
 #include "../common/program.hpp"
 #include "../common/settings.hpp"
 
-#include <dino/device/choose.hpp>
 #include <dino/eval/backbone.hpp>
 #include <dino/eval/knn.hpp>
 #include <dino/io/progress.hpp>
@@ -60,22 +60,6 @@ FeatureSource open_source(dino::HostContext& host, std::shared_ptr<dino::Context
                 "nothing to evaluate: give --weights RUN_DIR|FILE.safetensors, or --baseline pixels|untrained");
   dino::Backbone<T, D> net(*ctx, info, static_cast<dino::u64>(c.common.seed));
   return network_source(host, ctx, std::move(net), c, "untrained " + info.name);
-}
-
-/// On the device that was asked for; precision auto is bf16 on CUDA and fp32 on the CPU.
-FeatureSource open_source(dino::HostContext& host, [[maybe_unused]] const dino::DeviceChoice& device,
-                          const dino::KnnConfig& c) {
-#if DINO_CUDA
-  if (device.cuda) {
-    const auto ctx = std::make_shared<dino::Context<dino::Cuda>>(device.index);
-    if (c.common.precision == "fp32") return open_source<float>(host, ctx, c);
-    return open_source<dino::bf16>(host, ctx, c);
-  }
-#endif
-  dino::require(c.common.precision != "bf16", dino::ErrorKind::usage,
-                "precision = bf16 needs --device cuda; the CPU computes in fp32");
-  const std::shared_ptr<dino::HostContext> borrowed(&host, [](dino::HostContext*) {});
-  return open_source<float>(host, borrowed, c);
 }
 
 struct BankAndQueries {
@@ -158,7 +142,9 @@ void print_scores(const dino::KnnConfig& c, const FeatureSource& source, const d
 int evaluate(const dino::KnnConfig& c) {
   dino::HostContext ctx(c.common.threads);
   const auto device = dino::choose_device(c.common.device);
-  const auto source = open_source(ctx, device, c);
+  const auto source = programs::on_device(device, c.common.precision, ctx, [&](auto number, const auto& on) {
+    return open_source<decltype(number)>(ctx, on, c);
+  });
   const auto sets = open_sets(c, source.transform.size);
   if (!c.common.quiet) {
     std::cerr << programs::banner() << "\ndevice  " << device.why << "\nbank    " << sets.bank.describe()
