@@ -5,14 +5,6 @@
 using namespace dino;
 using namespace op_checks;
 
-namespace {
-Segments groups(std::initializer_list<std::pair<i64, i64>> list) {
-  Segments s;
-  for (const auto& [images, tokens] : list) s.add(images, tokens);
-  return s;
-}
-}  // namespace
-
 TEST_CASE("attention: gradients match central differences", "[ops][gradcheck]") {
   HostContext ctx(2);
   const auto two = groups({{2, 5}, {3, 3}});

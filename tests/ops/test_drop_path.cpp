@@ -8,11 +8,6 @@ using namespace dino;
 using namespace op_checks;
 
 namespace {
-Segments groups(std::initializer_list<std::pair<i64, i64>> list) {
-  Segments s;
-  for (const auto& [images, tokens] : list) s.add(images, tokens);
-  return s;
-}
 /// The factor of every row: drop path of ones.
 std::vector<double> factors(Tape<Host>& tape, double rate, const Segments& segments) {
   const auto ones = tape.input(full<double>(tape.ctx(), {segments.rows(), 1}, 1.0));

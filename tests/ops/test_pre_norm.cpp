@@ -10,12 +10,6 @@ using namespace op_checks;
 
 namespace {
 
-Segments groups(std::initializer_list<std::pair<i64, i64>> list) {
-  Segments s;
-  for (const auto& [images, tokens] : list) s.add(images, tokens);
-  return s;
-}
-
 constexpr i64 heads = 2;
 const Segments layout = groups({{2, 4}, {3, 2}});  // 14 rows
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <dino/autograd/gradcheck.hpp>
+#include <dino/base/segments.hpp>
 #include <dino/ops/map.hpp>
 
 #include "support/golden.hpp"
@@ -13,6 +14,13 @@ using Host = HostDevice;
 
 inline HostTensor<double> randn(HostContext& ctx, const Shape& shape, u64 stream) {
   return dino::randn<double>(ctx, shape, RngKey(11, stream));
+}
+
+/// Groups of crops, each of so many images and tokens an image.
+inline Segments groups(std::initializer_list<std::pair<i64, i64>> list) {
+  Segments s;
+  for (const auto& [images, tokens] : list) s.add(images, tokens);
+  return s;
 }
 
 /// Result and gradients of f as bytes, computed with so many threads.
