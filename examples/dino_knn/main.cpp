@@ -30,6 +30,10 @@ template <class T, class D> FeatureSource network_source(dino::HostContext& host
                                                          const std::string& name) {
   auto transform = net.transform();
   if (c.model.image_size > 0) transform.size = c.model.image_size;
+  if (!c.model.normalize_is_auto) {
+    transform.mean = c.model.mean;
+    transform.deviation = c.model.deviation;
+  }
   const auto shared = std::make_shared<dino::Backbone<T, D>>(std::move(net));
   return {[&host, ctx, shared, transform](const dino::AnyDataset& set, i64 batch, const Progress& show) {
             return dino::extract_features<T>(*ctx, host, *shared, set, transform, batch, show);
@@ -41,7 +45,8 @@ template <class T, class D>
 FeatureSource open_source(dino::HostContext& host, std::shared_ptr<dino::Context<D>> ctx, const dino::KnnConfig& c) {
   if (!c.weights.empty()) {
     auto net = dino::load_backbone<T>(*ctx, c.weights, c.checkpoint_key);
-    const auto& stored = net.info().name;
+    const auto& vit = net.info().vit;  // files of others do not say what they are called
+    const auto stored = dino::backbone_name({vit.patch_size, vit.dim, vit.depth, vit.heads}, vit.mlp_ratio);
     dino::require(!c.model.backbone_is_set || c.model.name == stored, dino::ErrorKind::weights,
                   "{}: these are weights of {}, --backbone says {}. Leave --backbone out", c.weights, stored,
                   c.model.name);
