@@ -101,7 +101,8 @@ def transformers_backbone(p, c):
     from transformers import Dinov2Config, Dinov2Model, Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
     settings = dict(hidden_size=DIM, num_hidden_layers=DEPTH, num_attention_heads=HEADS, mlp_ratio=RATIO,
-                    patch_size=PATCH, image_size=PATCH * GRID, use_swiglu_ffn=bool(c.get("swiglu")), layer_norm_eps=1e-6)
+                    patch_size=PATCH, image_size=PATCH * GRID, use_swiglu_ffn=bool(c.get("swiglu")),
+                    layer_norm_eps=1e-6)
     if c.get("registers"):
         model = Dinov2WithRegistersModel(Dinov2WithRegistersConfig(num_register_tokens=c["registers"], **settings))
     else:
