@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Golden files of backbones, head, loss, optimizers, averages, k-NN and training, from PyTorch, for any seed.
 
-    python3 tools/reference/parity.py all --seed 7 --out DIR && build/release/bin/dino_parity DIR
+    python3 tools/reference/parity.py all --seed 7 --out DIR && build/test/bin/dino_parity DIR
 
 One safetensors file per case; docs/parity.md describes the format. Kinds:
     small       all kinds at sizes that are committed (tests/golden/parity)
@@ -253,14 +253,13 @@ def write_full_trajectories(options):
 
 def write_small(options):
     tiny = {"image_size": 8, "patch_size": 2, "dim": 4, "depth": 1, "heads": 2, "mlp_ratio": 2}
-    write_vit(options, "vit-tiny", {**tiny, "depth": 2, "last_blocks": 2}, 2, 10, 6)
-    write_vit(options, "vit-tiny", {**tiny, "last_blocks": 1}, 2, 8, 8)
+    write_vit(options, "vit-tiny", {**tiny, "dim": 8, "depth": 2, "last_blocks": 2}, 2, 10, 6)
     write_head(options, "head", 6, dim=5, hidden=7, bottleneck=4, outputs=9, use_bn=False)
     write_head(options, "head-bn", 6, dim=5, hidden=7, bottleneck=4, outputs=9, use_bn=True)
-    write_loss(options, images=2, views=4, outputs=6)
+    write_loss(options, images=2, views=4, outputs=5)
     for optimizer in ("adamw", "sgd", "lars"):
         write_optimizer(options, optimizer, 3)
-    write_ema(options, 20)
+    write_ema(options, 10)
     write_knn(options, bank_size=40, queries=9, dim=6, classes=7, ks=(5, 20))
     model = {**tiny, "layers": 3, "hidden": 6, "bottleneck": 4, "outputs": 16, "batch": 3}
     # With larger steps of SGD a model of this size magnifies every rounding a hundred thousand times, PyTorch's too.
