@@ -2,7 +2,9 @@
 #include <dino/ops/drop_path.hpp>
 #include <dino/ops/map.hpp>
 
-#include "support/catch.hpp"
+#include "support/golden.hpp"
+
+#include <limits>
 
 using namespace dino;
 
@@ -33,6 +35,16 @@ TEST_CASE("gradcheck: a right gradient passes, a wrong one is measured", "[autog
   CHECK(gradcheck([](auto v) { return triple(v, 3.3); }, x) == Approx(0.1).epsilon(1e-6));
   CHECK(gradcheck([](auto v) { return triple(v, -3); }, x) == Approx(2).epsilon(1e-6));
   CHECK(gradcheck([](auto v) { return gelu(v); }, x) < 1e-9);
+}
+
+TEST_CASE("gradcheck: a NaN is no agreement, wherever it stands", "[autograd]") {
+  HostContext ctx(1);
+  const auto x = randn<double>(ctx, {3, 2}, RngKey(1, 1));
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  CHECK(gradcheck([&](auto v) { return triple(v, nan); }, x) == std::numeric_limits<double>::infinity());
+  CHECK(std::isnan(worse(worse(0, nan), 1)));
+  CHECK_FALSE(golden::relative_error(std::vector<double>{nan, 1}, std::vector<double>{1, 1}) <= 1e300);
+  CHECK_FALSE(golden::relative_error(std::vector<double>{1, 1}, std::vector<double>{nan, 1}) <= 1e300);
 }
 
 TEST_CASE("gradcheck: each operand is checked, the worst counts", "[autograd]") {

@@ -1,6 +1,7 @@
 #include <dino/base/math.hpp>
 
 #include "support/catch.hpp"
+#include "support/worst.hpp"
 
 #include <limits>
 #include <vector>
@@ -26,7 +27,7 @@ template <class F, class E> double largest(float low, float high, F f, E error) 
   double worst = 0;
   for (int i = 0; i < n; ++i) {
     const double e = error(static_cast<double>(from[i]), static_cast<double>(to[i]));
-    if (!(e <= worst)) worst = e;  // a NaN is an error
+    worst = worse(worst, e);
   }
   return worst;
 }

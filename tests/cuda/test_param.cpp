@@ -4,6 +4,7 @@
 #include <dino/optim/optimizer.hpp>
 
 #include "support/catch.hpp"
+#include "support/worst.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -53,7 +54,7 @@ template <class T, class D> struct Pair {
 
 double distance(const std::vector<float>& a, const std::vector<float>& b) {
   double worst = 0;
-  for (size_t i = 0; i < a.size(); ++i) worst = std::max(worst, std::abs(static_cast<double>(a[i]) - b[i]));
+  for (size_t i = 0; i < a.size(); ++i) worst = worse(worst, std::abs(static_cast<double>(a[i]) - b[i]));
   return worst;
 }
 

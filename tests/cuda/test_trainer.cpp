@@ -2,6 +2,7 @@
 
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/worst.hpp"
 
 #include <cmath>
 
@@ -71,10 +72,10 @@ template <class T, class D> double weight_error(ParamStore<T, D>& params, ParamS
     for (i64 i = 0; i < segment.shape.numel(); ++i) {
       if (qkv && i >= third && i < 2 * third) continue;
       const auto at = static_cast<size_t>(segment.offset + i);
-      difference = std::max(difference, std::abs(static_cast<double>(all[at]) - static_cast<double>(others[at])));
+      difference = worse(difference, std::abs(static_cast<double>(all[at]) - static_cast<double>(others[at])));
       largest = std::max(largest, std::abs(static_cast<double>(others[at])));
     }
-    if (largest > 0) worst = std::max(worst, difference / largest);
+    if (largest > 0) worst = worse(worst, difference / largest);
   }
   return worst;
 }
@@ -83,7 +84,7 @@ template <class T, class D> double weight_error(ParamStore<T, D>& params, ParamS
 double loss_error(const std::vector<double>& a, const std::vector<double>& b) {
   double difference = 0, largest = 0;
   for (size_t i = 0; i < a.size(); ++i) {
-    difference = std::max(difference, std::abs(a[i] - b[i]));
+    difference = worse(difference, std::abs(a[i] - b[i]));
     largest = std::max(largest, std::abs(b[i]));
   }
   return difference / largest;

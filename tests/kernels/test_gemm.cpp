@@ -2,6 +2,7 @@
 #include <dino/tensor/create.hpp>
 
 #include "support/catch.hpp"
+#include "support/worst.hpp"
 
 #include <cmath>
 #include <limits>
@@ -82,7 +83,7 @@ template <class T> double worst_error(const Case& c) {
                            (c.add ? static_cast<double>(before[i * before.cols() + j]) : 0.0) +
                            (c.residual ? static_cast<double>(p.residual[i * p.residual.cols() + j]) : 0.0);
       const double error = std::abs(sum + extra - static_cast<double>(p.out[i * p.out.cols() + j]));
-      if (!(error / (size + std::abs(extra)) <= worst)) worst = error / (size + std::abs(extra));
+      worst = worse(worst, error / (size + std::abs(extra)));
     }
     for (i64 j = c.n; j < p.out.cols(); ++j) {
       if (!std::isnan(p.out[i * p.out.cols() + j])) FAIL("wrote beyond row " << i);

@@ -2,6 +2,7 @@
 #include <dino/tensor/create.hpp>
 
 #include "support/catch.hpp"
+#include "support/worst.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -77,7 +78,7 @@ template <class F> void check_ranges(const HostTensor<double>& x, const HostTens
   double worst = 0;
   for (i64 i = 0; i < total; ++i) {
     const double error = std::abs(x[i] - expected[static_cast<size_t>(i)]);
-    if (!(error <= worst)) worst = error;
+    worst = worse(worst, error);
   }
   CHECK(worst <= 1e-14);
 }
@@ -267,7 +268,7 @@ TEST_CASE("optimizer: the average of weights", "[kernels]") {
   };
   const auto average = run(0.996);
   double worst = 0;
-  for (i64 i = 0; i < n; ++i) worst = std::max(worst, std::abs(average[i] - (0.996 * old[i] + 0.004 * p[i])));
+  for (i64 i = 0; i < n; ++i) worst = worse(worst, std::abs(average[i] - (0.996 * old[i] + 0.004 * p[i])));
   CHECK(worst <= 1e-15);
   CHECK(to_vector(run(1)) == to_vector(old));
   CHECK(to_vector(run(0)) == to_vector(p));

@@ -85,7 +85,7 @@ TEST_CASE("block: both branches are dropped for whole images, independently, at 
     for (size_t k = 0; k < 4; ++k) {
       double difference = 0;
       for (i64 i = image * tokens_each * dim; i < (image + 1) * tokens_each * dim; ++i)
-        difference = std::max(difference, std::abs(out[static_cast<size_t>(i)] - outcome[k][static_cast<size_t>(i)]));
+        difference = worse(difference, std::abs(out[static_cast<size_t>(i)] - outcome[k][static_cast<size_t>(i)]));
       if (difference < 1e-12) found = static_cast<i64>(k);
     }
     REQUIRE(found >= 0);

@@ -5,6 +5,7 @@
 #include <dino/tensor/create.hpp>
 
 #include "support/catch.hpp"
+#include "support/worst.hpp"
 
 #include <cmath>
 #include <limits>
@@ -23,7 +24,7 @@ template <class A, class B> double relative_error(const std::vector<A>& a, const
   double error = 0, largest = 0;
   for (size_t i = 0; i < b.size(); ++i) {
     const double difference = std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
-    if (!(difference <= error)) error = difference;  // a NaN stays
+    error = worse(error, difference);
     largest = std::max(largest, std::abs(static_cast<double>(b[i])));
   }
   return largest == 0 ? error : error / largest;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace dino::inline DINO_ABI {
 
@@ -49,7 +50,8 @@ template <class F, class... Tensors> double gradcheck(const F& f, const Tensors&
       const auto at = [&](double step) { return x[k][i] = center + step, loss(); };
       const double numeric = (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h);
       x[k][i] = center;
-      error = std::max(error, std::abs((analytic.defined() ? analytic[i] : 0.0) - numeric));
+      const double difference = std::abs((analytic.defined() ? analytic[i] : 0.0) - numeric);
+      error = std::isnan(difference) ? std::numeric_limits<double>::infinity() : std::max(error, difference);
       scale = std::max(scale, std::abs(numeric));
     }
     worst = std::max(worst, error / std::max(scale, 1e-3));  // below 1e-3 the difference itself is the measure
