@@ -51,7 +51,8 @@ inline std::string help_entry(const OptionRow& row) {
   constexpr std::size_t column = 34;
   std::string line = "  " + (row.letter != 0 ? str("-{}, ", row.letter) : std::string{}) + flag_name(row);
   if (const auto argument = argument_text(row); !argument.empty()) line += ' ' + argument;
-  const std::string margin = '\n' + std::string(column, ' ');
+  std::string margin(1 + column, ' ');
+  margin.front() = '\n';
   line += line.size() + 2 <= column ? std::string(column - line.size(), ' ') : margin;
   line += row.help;
   std::string details;
