@@ -1,6 +1,8 @@
 // The trainers, each compiled once for the program.
 #include "training.hpp"
 
+#include "../common/on_device.hpp"
+
 #include <dino/ssl/initial_weights.hpp>
 #include <dino/ssl/trainer_state.hpp>
 
@@ -10,12 +12,9 @@ namespace {
 
 template <class T, class D> class TrainingOn final : public Training {
  public:
-  TrainingOn(dino::Context<D>& ctx, const dino::DinoConfig& config, const std::vector<dino::CropGroup>& groups)
-      : trainer_(ctx, config, groups) {}
-  /// Owns the device.
-  TrainingOn(std::unique_ptr<dino::Context<D>> ctx, const dino::DinoConfig& config,
+  TrainingOn(std::shared_ptr<dino::Context<D>> ctx, const dino::DinoConfig& config,
              const std::vector<dino::CropGroup>& groups)
-      : own_(std::move(ctx)), trainer_(*own_, config, groups) {}
+      : ctx_(std::move(ctx)), trainer_(*ctx_, config, groups) {}
 
   const dino::DinoConfig& config() const override { return trainer_.config(); }
   dino::i64 steps_done() const override { return trainer_.steps_done(); }
@@ -40,27 +39,19 @@ template <class T, class D> class TrainingOn final : public Training {
   dino::i64 peak_bytes() override { return trainer_.ctx().pool().peak_bytes(); }
 
  private:
-  std::unique_ptr<dino::Context<D>> own_;
+  std::shared_ptr<dino::Context<D>> ctx_;
   dino::DinoTrainer<T, D> trainer_;
 };
 
 }  // namespace
 
-std::unique_ptr<Training> make_training([[maybe_unused]] const dino::DeviceChoice& device, const std::string& precision,
+std::unique_ptr<Training> make_training(const dino::DeviceChoice& device, const std::string& precision,
                                         dino::HostContext& host, const dino::DinoConfig& config,
                                         const std::vector<dino::CropGroup>& groups) {
-#if DINO_CUDA
-  if (device.cuda) {
-    auto ctx = std::make_unique<dino::Context<dino::Cuda>>(device.index);
-    if (precision == "fp32") {
-      return std::make_unique<TrainingOn<float, dino::Cuda>>(std::move(ctx), config, groups);
-    }
-    return std::make_unique<TrainingOn<dino::bf16, dino::Cuda>>(std::move(ctx), config, groups);
-  }
-#endif
-  dino::require(precision != "bf16", dino::ErrorKind::usage,
-                "precision = bf16 needs --device cuda; the CPU computes in fp32");
-  return std::make_unique<TrainingOn<float, dino::HostDevice>>(host, config, groups);
+  return on_device(device, precision, host,
+                   [&]<class T, class D>(T, const std::shared_ptr<dino::Context<D>>& ctx) -> std::unique_ptr<Training> {
+                     return std::make_unique<TrainingOn<T, D>>(ctx, config, groups);
+                   });
 }
 
 }  // namespace programs

@@ -186,7 +186,7 @@ void export_backbone_as(WeightLayout layout, const std::filesystem::path& path, 
     views = hugging_face_views(views, is_dinov2(info.vit));
     write_file_atomic(path.parent_path() / "config.json", hugging_face_config(info.vit));
   }
-  write_safetensors(path, views, {{"dino.kind", "weights"}, {"dino.model", model_text(info)}});
+  detail::write_backbone(path, views, info);
 }
 
 }  // namespace dino::inline DINO_ABI

@@ -112,11 +112,19 @@ template <class T, class D> void load_parameters(ParamStore<T, D>& store, const 
   }
 }
 
+namespace detail {
+
+inline void write_backbone(const std::filesystem::path& path, const std::vector<TensorView>& tensors,
+                           const BackboneInfo& info) {
+  write_safetensors(path, tensors, {{"dino.kind", "weights"}, {"dino.model", model_text(info)}});
+}
+
+}  // namespace detail
+
 /// Writes the backbone part of a model ("backbone.*") under the names of torch hub and timm.
 template <class T, class D> void export_backbone(const std::filesystem::path& path, const ParamStore<T, D>& store,
                                                  const BackboneInfo& info, const std::string& prefix = "backbone.") {
-  write_safetensors(path, parameter_views(store, prefix),
-                    {{"dino.version", DINO_VERSION}, {"dino.kind", "weights"}, {"dino.model", model_text(info)}});
+  detail::write_backbone(path, parameter_views(store, prefix), info);
 }
 
 /// Reads named tensors: files called .pth, .pt, .bin or .ckpt as PyTorch files, all others as safetensors. Throws
