@@ -97,6 +97,7 @@
 #include <dino/io/config.hpp>
 #include <dino/io/contact_sheet.hpp>
 #include <dino/io/crc32c.hpp>
+#include <dino/io/evaluation_options.hpp>
 #include <dino/io/file.hpp>
 #include <dino/io/html.hpp>
 #include <dino/io/image.hpp>
@@ -109,6 +110,7 @@
 #include <dino/io/npy.hpp>
 #include <dino/io/option_table.hpp>
 #include <dino/io/option_text.hpp>
+#include <dino/io/option_words.hpp>
 #include <dino/io/options.hpp>
 #include <dino/io/parse_record.hpp>
 #include <dino/io/png_gate.hpp>
@@ -125,11 +127,13 @@
 #include <dino/io/report.hpp>
 #include <dino/io/report_charts.hpp>
 #include <dino/io/run_dir.hpp>
+#include <dino/io/run_options.hpp>
 #include <dino/io/safetensors.hpp>
 #include <dino/io/safetensors_header.hpp>
 #include <dino/io/state_dict.hpp>
 #include <dino/io/suggest.hpp>
 #include <dino/io/svg.hpp>
+#include <dino/io/training_options.hpp>
 #include <dino/io/weight_export.hpp>
 #include <dino/io/weight_names.hpp>
 #include <dino/io/weights.hpp>

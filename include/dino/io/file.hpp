@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -40,6 +41,11 @@ struct FileCalls {
   int (*rename)(const char* from, const char* to) = ::rename;
   int (*unlink)(const char* path) = ::unlink;
   int (*free_space)(const char* path, struct statvfs* result) = ::statvfs;
+  /// The first `size` bytes of a file, to be read in place; MAP_FAILED and errno on failure.
+  void* (*map)(int fd, size_t size) = [](int fd, size_t size) {
+    return ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
+  };
+  int (*unmap)(void* at, size_t size) = ::munmap;
 };
 
 namespace detail {
@@ -127,6 +133,7 @@ class InputFile {
 
   const std::string& path() const { return path_; }
   i64 size() const { return size_; }
+  int descriptor() const { return file_.get(); }
 
   void read_at(i64 offset, std::span<u8> to) const {
     while (!to.empty()) {
