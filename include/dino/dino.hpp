@@ -162,6 +162,7 @@
 #include <dino/ssl/trainer_state.hpp>
 
 #include <dino/eval/backbone.hpp>
+#include <dino/eval/classification.hpp>
 #include <dino/eval/features.hpp>
 #include <dino/eval/knn.hpp>
 #include <dino/eval/tokens.hpp>
