@@ -106,6 +106,7 @@
 #include <dino/io/image_stb.hpp>
 #include <dino/io/image_write.hpp>
 #include <dino/io/json_cursor.hpp>
+#include <dino/io/mapped_file.hpp>
 #include <dino/io/metrics.hpp>
 #include <dino/io/npy.hpp>
 #include <dino/io/option_table.hpp>
@@ -130,6 +131,7 @@
 #include <dino/io/run_options.hpp>
 #include <dino/io/safetensors.hpp>
 #include <dino/io/safetensors_header.hpp>
+#include <dino/io/safetensors_map.hpp>
 #include <dino/io/state_dict.hpp>
 #include <dino/io/suggest.hpp>
 #include <dino/io/svg.hpp>

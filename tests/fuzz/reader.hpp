@@ -29,12 +29,19 @@ inline void count_release(const volatile void* at) {
   live -= static_cast<i64>(__sanitizer_get_allocated_size(const_cast<const void*>(at)));
 }
 
+/// The file that holds the input.
+inline int input_file() {
+  static const int file = memfd_create("input", 0);
+  return file;
+}
+inline std::filesystem::path input_path() { return "/proc/self/fd/" + std::to_string(input_file()); }
+
 /// Calls read(path) for a file of these bytes. An Error of kind `weights` is a right answer; so is success. Any other
 /// exception, and more than 4 times the file and 16 MiB of memory, end the program.
 template <class Read> int check_reader(const u8* data, size_t size, Read read) {
   static const bool counting = __sanitizer_install_malloc_and_free_hooks(count_allocation, count_release) != 0;
-  static const int file = memfd_create("input", 0);
-  static const std::filesystem::path path = "/proc/self/fd/" + std::to_string(file);
+  static const std::filesystem::path path = input_path();
+  const int file = input_file();
   if (!counting || file < 0 || ftruncate(file, 0) != 0 || pwrite(file, data, size, 0) != static_cast<ssize_t>(size)) {
     std::perror("fuzz: no file in memory");
     std::abort();
