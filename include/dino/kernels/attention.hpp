@@ -32,7 +32,7 @@ template <class T> struct AttentionForward {
   double bytes() const { return 4.0 * static_cast<double>(segments->rows() * heads * head_dim) * sizeof(T); }
 };
 
-/// With P computed again from qkv and lse, and D_i = <dout_i, out_i>:
+/// With P computed again from qkv and lse, and D_i = <dout_i, out_i> = <P_i, (dout v^T)_i>:
 ///     dv = P^T dout,   dS = P (dout v^T - D),   dq = scale dS k,   dk = scale dS^T q
 template <class T> struct AttentionBackward {
   Target<T> dqkv;             // (R,3C)

@@ -92,16 +92,17 @@ template <class T> void attention_forward_head(const AttentionForward<T>& a, con
   }
 }
 
-/// dP of a block becomes scale * dS, in place: P is computed again from the scores and lse.
+/// dP of a block becomes scale * dS = scale * P (dP - <P,dP>), in place; P is computed again from the scores and lse.
+/// <dO,O> is the same number; with it, in float, the rows of dS sum less closely to zero, and so the gradient of the key
+/// bias, which is their sum, is ten times as large.
 template <class T> void attention_score_gradient(const AttentionBackward<T>& a, const AttentionHead& at, i64 first,
                                                  i64 rows, T* p, T* ds) {
-  const i64 d = a.head_dim, width = a.heads * d, n = at.tokens;
+  const i64 n = at.tokens;
   for (i64 r = 0; r < rows; ++r) {
-    const i64 row = at.row + first + r;
     T *const pr = p + r * n, *const dr = ds + r * n;
-    const T lse = a.lse[row * a.heads + at.head], scale = a.scale;
-    const T correction = dot(a.dout + row * width + at.head * d, a.out + row * width + at.head * d, d);
+    const T lse = a.lse[(at.row + first + r) * a.heads + at.head], scale = a.scale;
     exp_row(pr, pr, n, scale, lse);
+    const T correction = dot(pr, dr, n);
     DINO_IVDEP
     for (i64 i = 0; i < n; ++i) dr[i] = scale * pr[i] * (dr[i] - correction);
   }
