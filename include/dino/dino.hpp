@@ -164,7 +164,11 @@
 #include <dino/ssl/trainer_state.hpp>
 
 #include <dino/eval/backbone.hpp>
+#include <dino/eval/bad_images.hpp>
 #include <dino/eval/classification.hpp>
+#include <dino/eval/feature_cache.hpp>
+#include <dino/eval/feature_manifest.hpp>
+#include <dino/eval/feature_rows.hpp>
 #include <dino/eval/features.hpp>
 #include <dino/eval/knn.hpp>
 #include <dino/eval/tokens.hpp>

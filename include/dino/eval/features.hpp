@@ -3,6 +3,7 @@
 
 #include <dino/data/dataset.hpp>
 #include <dino/data/eval_transform.hpp>
+#include <dino/eval/bad_images.hpp>
 #include <dino/ops/normalize.hpp>
 #include <dino/tensor/create.hpp>
 
@@ -51,12 +52,13 @@ inline void load_pixels(HostContext& ctx, const AnyDataset& dataset, const EvalT
 
 }  // namespace detail
 
-/// Features of all images: `network` maps pixels (B,3,S,S) to rows (B,C). Unreadable images are left out and listed.
-/// on_batch, if any, is called with the number of images done.
+/// Features of all images: `network` maps pixels (B,3,S,S) to rows (B,C). Unreadable images are left out and listed;
+/// bad, if any, counts them and throws when they are too many. on_batch, if any, is called with the number of images
+/// done.
 template <class T, class D, class Network>
 FeatureSet extract_features(Context<D>& ctx, HostContext& host, const Network& network, const AnyDataset& dataset,
                             const EvalTransform& transform, i64 batch = 64,
-                            const std::function<void(i64)>& on_batch = {}) {
+                            const std::function<void(i64)>& on_batch = {}, BadImages* bad = nullptr) {
   FeatureSet set;
   const i64 size = transform.size, values = 3 * size * size;
   std::vector<float> pixels;
@@ -70,6 +72,7 @@ FeatureSet extract_features(Context<D>& ctx, HostContext& host, const Network& n
     for (i64 i = 0; i < last - first; ++i) {
       if (!errors[static_cast<size_t>(i)].empty()) {
         set.skipped.push_back(errors[static_cast<size_t>(i)]);
+        if (bad) bad->add(set.skipped.back());
         continue;
       }
       for (i64 k = i * values; k < (i + 1) * values; ++k)
@@ -89,9 +92,10 @@ FeatureSet extract_features(Context<D>& ctx, HostContext& host, const Network& n
 }
 
 /// The pixels themselves as features, normalised and flattened: the baseline that needs no network.
-inline FeatureSet pixel_features(HostContext& host, const AnyDataset& dataset, const EvalTransform& transform) {
+inline FeatureSet pixel_features(HostContext& host, const AnyDataset& dataset, const EvalTransform& transform,
+                                 const std::function<void(i64)>& on_batch = {}, BadImages* bad = nullptr) {
   const auto flatten = [](const HostTensor<float>& x) { return x.reshape({x.shape()[0], x.numel() / x.shape()[0]}); };
-  return extract_features<float>(host, host, flatten, dataset, transform);
+  return extract_features<float>(host, host, flatten, dataset, transform, 64, on_batch, bad);
 }
 
 }  // namespace dino::inline DINO_ABI

@@ -3,6 +3,7 @@
 
 #include <dino/data/dataset.hpp>
 #include <dino/data/whole_transform.hpp>
+#include <dino/eval/bad_images.hpp>
 #include <dino/nn/vit.hpp>
 #include <dino/tensor/create.hpp>
 
@@ -137,7 +138,13 @@ template <class T, class D> class TokenExtraction {
  public:
   TokenExtraction(Context<D>& ctx, HostContext& host, const nn::VisionTransformer<T, D>& vit, const AnyDataset& set,
                   const PreparePicture& prepare, const TokenRequest& request, const ExtractOptions& options)
-      : ctx_(ctx), host_(host), vit_(vit), set_(set), prepare_(prepare), options_(options) {
+      : ctx_(ctx),
+        host_(host),
+        vit_(vit),
+        set_(set),
+        prepare_(prepare),
+        options_(options),
+        bad_(set.size(), options.max_bad_fraction) {
     out_.request = request;
     out_.classes = set.classes();
   }
@@ -243,13 +250,7 @@ template <class T, class D> class TokenExtraction {
 
   void skip(const std::string& reason) {
     out_.skipped.push_back(reason);
-    const i64 count = static_cast<i64>(out_.skipped.size());
-    const i64 allowed =
-        std::max<i64>(10, static_cast<i64>(options_.max_bad_fraction * static_cast<double>(set_.size())));
-    require(count <= allowed, ErrorKind::data,
-            "{} of {} images cannot be used, {} are allowed. The last one: {}. Repair the data, or raise "
-            "max_bad_fraction (now {})",
-            with_commas(count), with_commas(set_.size()), with_commas(allowed), reason, options_.max_bad_fraction);
+    bad_.add(reason);
   }
 
   Context<D>& ctx_;
@@ -258,6 +259,7 @@ template <class T, class D> class TokenExtraction {
   const AnyDataset& set_;
   const PreparePicture& prepare_;
   const ExtractOptions& options_;
+  BadImages bad_;
   std::vector<Picture> pictures_;
   std::vector<TokenFeatures> results_;  // by size
   PictureFeatures out_;
