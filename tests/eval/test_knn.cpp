@@ -1,6 +1,8 @@
+#include <dino/eval/feature_cache.hpp>
 #include <dino/eval/knn.hpp>
 
 #include "support/golden.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <numeric>
 
@@ -68,7 +70,59 @@ void check_against_brute_force(HostContext& ctx, const FeatureSet& queries, cons
   }
 }
 
+std::vector<i64> integers(const std::vector<double>& values) { return {values.begin(), values.end()}; }
+
+FeatureSet golden_set(HostContext& ctx, const golden::File& file, const std::string& name) {
+  const auto& x = file.values(name);
+  const auto labels = integers(file.values(name + ".labels"));
+  return features(ctx, static_cast<i64>(x.size() / labels.size()), {x.begin(), x.end()}, labels);
+}
+
+i64 first_largest(const std::vector<double>& votes) {
+  return std::max_element(votes.begin(), votes.end()) - votes.begin();
+}
+
+bool same(const std::vector<KnnScore>& a, const std::vector<KnnScore>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const KnnScore& x, const KnnScore& y) {
+    return x.k == y.k && x.top1 == y.top1 && x.top5 == y.top5 && x.images == y.images && x.correct == y.correct;
+  });
+}
+
 }  // namespace
+
+TEST_CASE("knn: predictions, top-5, classes and leave-one-out are those of scikit-learn", "[eval][golden]") {
+  HostContext ctx(2);
+  const golden::File file("knn.safetensors");
+  const auto bank = golden_set(ctx, file, "bank"), queries = golden_set(ctx, file, "queries");
+  for (const auto& [word, kind] : {std::pair{"weighted", KnnVotes::weighted}, {"majority", KnnVotes::majority}}) {
+    for (const i64 k : {1, 5, 20}) {
+      const auto name = str("{}.{}.", word, k);
+      INFO(name);
+      const auto predicted = integers(file.values(name + "predicted"));
+      const auto found = nearest_neighbours(ctx, queries, bank, k);
+      std::vector<i64> correct(7, 0), alone(7, 0), images(7, 0);
+      for (i64 q = 0; q < queries.size(); ++q) {
+        const auto at = static_cast<size_t>(q);
+        CHECK(first_largest(knn_votes(found, bank.labels, q, k, 7, 0.07, kind)) == predicted[at]);
+        ++images[static_cast<size_t>(queries.labels[at])];
+        correct[static_cast<size_t>(queries.labels[at])] += predicted[at] == queries.labels[at];
+      }
+      const auto score =
+          knn_accuracy(ctx, rows_of(queries), rows_of(bank), {.k = {k}, .votes = kind, .classes = 7}).front();
+      CHECK(score.images == images);
+      CHECK(score.correct == correct);
+      const auto& top5 = file.values(name + "top5");
+      CHECK(score.top5 == Approx(100 * std::accumulate(top5.begin(), top5.end(), 0.0) / 60).epsilon(1e-12));
+
+      const auto others = integers(file.values(name + "alone"));
+      for (size_t i = 0; i < others.size(); ++i)
+        alone[static_cast<size_t>(bank.labels[i])] += others[i] == bank.labels[i];
+      const auto left_out = knn_accuracy(ctx, rows_of(bank), rows_of(bank),
+                                         {.k = {k}, .votes = kind, .leave_one_out = true, .classes = 7});
+      CHECK(left_out.front().correct == alone);
+    }
+  }
+}
 
 TEST_CASE("knn: neighbours and votes of the reference", "[eval][golden]") {
   HostContext ctx(2);
@@ -164,4 +218,128 @@ TEST_CASE("knn: unlabelled sets, empty sets and impossible settings are refused"
   CHECK_THROWS_WITH(knn_accuracy(ctx, set, set, {3, 0}), contains("each at least 1"));
   CHECK_THROWS_WITH(nearest_neighbours(ctx, set, random_features(ctx, 6, 4, 1, 2), 2),
                     "knn: queries of 3 values, bank of 6 x 4, k = 2");
+}
+
+TEST_CASE("knn: a bank on disk and any threads give the same bits as one in memory", "[eval]") {
+  const TemporaryFolder folder;
+  struct Pictures {
+    const FeatureSet& set;
+    i64 size() const { return set.size(); }
+    i64 label(i64 i) const { return set.labels[static_cast<size_t>(i)]; }
+    std::string name(i64 i) const { return str("{}", i); }
+    std::vector<std::string> classes() const { return {"a", "b", "c"}; }
+    Sample get(i64 i) const { return {Image(1, 1), label(i), name(i)}; }
+  };
+  HostContext ctx(2), one(1), seven(7);
+  FeatureSet raw;
+  raw.dim = 40;
+  raw.values = to_vector(randn<float>(ctx, {4500, 40}, RngKey(5, 0)));
+  for (i64 i = 0; i < 4500; ++i) raw.labels.push_back(i % 3);
+  const auto extract = [&](const AnyDataset& part, BadImages&) {
+    const i64 first = std::stoll(part.name(0));
+    FeatureSet some;
+    some.dim = 40;
+    some.values.assign(raw.values.begin() + first * 40, raw.values.begin() + (first + part.size()) * 40);
+    for (i64 i = 0; i < part.size(); ++i) {
+      some.labels.push_back(part.label(i));
+      some.index.push_back(i);
+    }
+    return some;
+  };
+  const auto cache =
+      cache_features(folder.path, {.weights = "random"}, AnyDataset(Pictures{raw}), extract, {.shard_images = 700});
+  const auto unit = features(ctx, 40, raw.values, raw.labels), queries = random_features(ctx, 300, 40, 6, 3);
+  const KnnOptions options{.k = {1, 20, 200}};
+  const auto expected = knn_accuracy(ctx, rows_of(queries), rows_of(unit), options);
+  CHECK(same(knn_accuracy(ctx, rows_of(queries), unit_rows(ctx, rows_of(cache)), options), expected));
+  CHECK(same(knn_accuracy(one, rows_of(queries), unit_rows(one, rows_of(cache)), options), expected));
+  CHECK(same(knn_accuracy(seven, rows_of(queries), rows_of(unit), options), expected));
+  auto alone = options;
+  alone.leave_one_out = true;
+  CHECK(same(knn_accuracy(ctx, unit_rows(ctx, rows_of(cache)), unit_rows(ctx, rows_of(cache)), alone),
+             knn_accuracy(seven, rows_of(unit), rows_of(unit), alone)));
+}
+
+TEST_CASE("knn: more queries than are searched together give what each gives alone", "[eval]") {
+  HostContext ctx(2);
+  const auto queries = random_features(ctx, detail::queries_together(3, 4) + 100, 3, 8, 3);
+  const auto bank = random_features(ctx, 50, 3, 9, 3);
+  const auto all = nearest_neighbours(ctx, queries, bank, 4);
+  REQUIRE(all.index.size() == static_cast<size_t>(queries.size() * 4));
+  for (const i64 q : {i64{0}, detail::queries_together(3, 4), queries.size() - 1}) {
+    FeatureSet one{.dim = 3, .values = {}, .labels = {0}, .index = {}, .skipped = {}};
+    one.values.assign(queries.values.begin() + q * 3, queries.values.begin() + (q + 1) * 3);
+    const auto alone = nearest_neighbours(ctx, one, bank, 4);
+    CHECK(std::equal(alone.index.begin(), alone.index.end(), all.index.begin() + q * 4));
+  }
+  // Leave-one-out counts its own rows from the first query of a block.
+  const auto few = knn_accuracy(ctx, rows_of(queries), rows_of(queries), {.k = {1}, .leave_one_out = true});
+  i64 images = 0;
+  for (const i64 n : few[0].images) images += n;
+  CHECK(images == queries.size());
+  CHECK(few[0].top1 < 90);  // a row that found itself would be right
+}
+
+TEST_CASE("knn: majority votes count alike", "[eval]") {
+  HostContext ctx(1);
+  const auto bank = features(ctx, 2, {1, 0.1f, 1, 1, 1, 1}, {0, 1, 1}), query = features(ctx, 2, {1, 0}, {0});
+  const auto top1 = [&](KnnVotes votes) {
+    return knn_accuracy(ctx, rows_of(query), rows_of(bank), {.k = {3}, .votes = votes})[0].top1;
+  };
+  CHECK(top1(KnnVotes::weighted) == 100);
+  CHECK(top1(KnnVotes::majority) == 0);
+  CHECK(knn_votes_of("weighted") == KnnVotes::weighted);
+  CHECK(knn_votes_of("majority") == KnnVotes::majority);
+  CHECK_THROWS_WITH(knn_votes_of("uniform"), "votes = uniform must be one of weighted, majority");
+}
+
+TEST_CASE("knn: the accuracy of each class, as numbers and as a file", "[eval]") {
+  HostContext ctx(1);
+  const auto bank = features(ctx, 2, {1, 0, 0, 1}, {0, 2});
+  const auto queries = features(ctx, 2, {1, 0, 1, 0.1f, 0, 1, 1, 0.2f}, {0, 0, 2, 2});
+  const auto scores = knn_accuracy(ctx, rows_of(queries), rows_of(bank), {.k = {1}, .classes = 3});
+  CHECK(scores[0].images == std::vector<i64>{2, 0, 2});
+  CHECK(scores[0].correct == std::vector<i64>{2, 0, 1});
+  CHECK(scores[0].top1 == 75);
+  CHECK(scores[0].mean_class_accuracy() == 75);
+  CHECK(class_accuracy_csv(scores, {"cat", "a,b", "dog"}) ==
+        "k,class,name,images,correct,accuracy\n1,0,cat,2,2,100\n1,1,\"a,b\",0,0,\n1,2,dog,2,1,50\n");
+  CHECK_THROWS_WITH(class_accuracy_csv(scores, {"cat"}), "knn: 1 names for 3 classes");
+}
+
+TEST_CASE("knn: low-shot banks have the same number of each class and follow the seed", "[eval]") {
+  std::vector<i64> labels;
+  for (i64 i = 0; i < 100; ++i) labels.push_back(i % 10 == 0 ? 2 : i % 2);
+  const std::vector<std::string> classes{"a", "b", "c"};
+  const auto chosen = rows_per_class(labels, 4, classes, 1);
+  CHECK(chosen.size() == 12);
+  CHECK(std::is_sorted(chosen.begin(), chosen.end()));
+  for (i64 c = 0; c < 3; ++c)
+    CHECK(std::count_if(chosen.begin(), chosen.end(), [&](i64 i) { return labels[static_cast<size_t>(i)] == c; }) == 4);
+  CHECK(chosen == rows_per_class(labels, 4, classes, 1));
+  CHECK(chosen != rows_per_class(labels, 4, classes, 2));
+  CHECK(rows_per_class(labels, 10, classes, 1).size() == 30);
+  CHECK_THROWS_WITH(rows_per_class(labels, 11, classes, 1),
+                    "shots = 11: class c has 10 images in the bank. Take --shots 10 or fewer");
+  CHECK_THROWS_WITH(rows_per_class(labels, 0, classes, 1), "shots = 0 must be at least 1");
+  CHECK_THROWS_WITH(rows_per_class(labels, 1, {"a", "b"}, 1), contains("label 2 of bank row 0 is out of range"));
+}
+
+TEST_CASE("knn: labels out of range, rows that are not finite and odd settings are refused", "[eval]") {
+  HostContext ctx(1);
+  const auto set = random_features(ctx, 6, 3, 1, 2);
+  auto wrong = set;
+  wrong.labels[4] = 9;
+  const auto run = [&](const FeatureSet& queries, const FeatureSet& bank, const KnnOptions& o) {
+    return knn_accuracy(ctx, rows_of(queries), rows_of(bank), o);
+  };
+  CHECK_THROWS_WITH(run(wrong, set, {.k = {1}, .classes = 2}),
+                    "knn: label 9 of query 4 is out of range, there are 2 classes");
+  CHECK_THROWS_WITH(run(set, wrong, {.k = {1}, .classes = 2}), contains("label 9 of bank row 4 is out of range"));
+  CHECK_THROWS_WITH(run(set, set, {.k = {1}, .temperature = 0.001}), contains("temperature 0.001 is too small"));
+  CHECK_THROWS_WITH(run(set, random_features(ctx, 5, 3, 1, 2), {.k = {1}, .leave_one_out = true}),
+                    contains("bank and queries, these are 5 and 6"));
+  auto broken = set;
+  broken.values[7] = std::numeric_limits<float>::quiet_NaN();
+  CHECK_THROWS_WITH(run(set, broken, {.k = {6}}), contains("features are not finite"));
 }
