@@ -102,6 +102,50 @@ def operation_cases(rng):
                 yield case | result(apply(picture(case["seed"], *size, case["contrast"]), factor))
 
 
+def affine(image, matrix):
+    return image.transform(image.size, Image.AFFINE, matrix, resample=Image.BICUBIC, fillcolor=(124, 116, 104))
+
+
+# The operations of timm's rand-m9-mstd0.5-inc1 that are not above, with its arguments.
+RAND_AUGMENT = {
+    "auto_contrast": lambda image, f: ImageOps.autocontrast(image),
+    "equalize": lambda image, f: ImageOps.equalize(image),
+    "invert": lambda image, f: ImageOps.invert(image),
+    "posterize": lambda image, f: ImageOps.posterize(image, int(f)),
+    "solarize": lambda image, f: ImageOps.solarize(image, f),
+    "solarize_add": lambda image, f: image.point([min(255, i + int(f)) if i < 128 else i for i in range(256)] * 3),
+    "sharpness": lambda image, f: ImageEnhance.Sharpness(image).enhance(f),
+    "rotate": lambda image, f: image.rotate(f, resample=Image.BICUBIC, fillcolor=(124, 116, 104)),
+    "shear_x": lambda image, f: affine(image, (1, f, 0, 0, 1, 0)),
+    "shear_y": lambda image, f: affine(image, (1, 0, 0, f, 1, 0)),
+    "translate_x": lambda image, f: affine(image, (1, 0, f * image.size[0], 0, 1, 0)),
+    "translate_y": lambda image, f: affine(image, (1, 0, 0, 0, 1, f * image.size[1])),
+}
+RAND_AUGMENT_AMOUNTS = {
+    "auto_contrast": [0.0], "equalize": [0.0], "invert": [0.0], "posterize": [1, 2, 4, 8],
+    "solarize": [0, 26, 128, 256], "solarize_add": [0, 55, 99, 110], "sharpness": [0.1, 0.5, 1.0, 1.9],
+    "rotate": [-30.0, -12.3456789, 0.5, 27.0, 29.7], "shear_x": [-0.3, 0.27, 0.01], "shear_y": [-0.27, 0.3, 0.123456],
+    "translate_x": [-0.45, 0.405, 0.0123], "translate_y": [-0.405, 0.45, 0.25],
+}
+
+
+def smooth_picture(seed, width, height):
+    """A picture with few grey levels and edges: what stretching and equalising are made for."""
+    noise = np.asarray(picture(seed, width, height, False)).astype(int)
+    return Image.fromarray((noise // 4 + 40).astype(np.uint8))
+
+
+def rand_augment_cases(rng):
+    for name, apply in RAND_AUGMENT.items():
+        for amount in RAND_AUGMENT_AMOUNTS[name]:
+            for k in range(4):
+                size = [rng.choice(SIDES), rng.choice(SIDES)]
+                case = {"op": name, "amount": amount, "seed": rng.randrange(2**32), "contrast": k == 3,
+                        "narrow": k == 2, "size": size}
+                make = smooth_picture(case["seed"], *size) if k == 2 else picture(case["seed"], *size, k == 3)
+                yield case | result(apply(make, amount))
+
+
 def evaluation_cases(rng):
     """torchvision 0.8, Resize(round(size 256 / 224), BICUBIC) and CenterCrop(size)."""
     sizes = [(224, 300, 201), (224, 180, 333), (32, 33, 32), (32, 32, 33), (96, 111, 140), (7, 20, 9)]
@@ -121,7 +165,7 @@ def main():
     options = parser.parse_args()
     rng = random.Random(options.seed)
     groups = {"resample": list(resample_cases(rng, 150)), "operations": list(operation_cases(rng)),
-              "evaluation": list(evaluation_cases(rng))}
+              "evaluation": list(evaluation_cases(rng)), "rand_augment": list(rand_augment_cases(rng))}
     with open(options.out, "w") as file:
         source = f"Pillow {PIL.__version__}, tools/reference/augment.py --seed {options.seed}"
         file.write('{"source": ' + json.dumps(source))

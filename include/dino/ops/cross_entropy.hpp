@@ -10,13 +10,18 @@ namespace dino::inline DINO_ABI {
 namespace ops {
 
 template <class T, class D> struct CrossEntropy {
+  /// What a row is of: label, or with other a share of label and the rest of other.
+  struct Target {
+    Tensor<i64, D> label, other;
+    Tensor<acc_t<T>, D> share;
+  };
   struct Attr {
-    Tensor<i64, D> label;
+    Target target;
     double smoothing;
   };
   struct Saved {
     Tensor<T, D> x;
-    Tensor<i64, D> label;
+    Target target;
     Tensor<acc_t<T>, D> lse;
     acc_t<T> smoothing;
   };
@@ -33,11 +38,13 @@ template <class T, class D> struct CrossEntropy {
                                                 .row_loss = row_loss.data(),
                                                 .lse = lse.data(),
                                                 .x = x.data(),
-                                                .label = at.label.data(),
+                                                .label = at.target.label.data(),
                                                 .rows = x.rows(),
                                                 .cols = x.cols(),
-                                                .smoothing = smoothing});
-    if (keep) *keep = {x, at.label, lse, smoothing};
+                                                .smoothing = smoothing,
+                                                .other = at.target.other.data(),
+                                                .share = at.target.share.data()});
+    if (keep) *keep = {x, at.target, lse, smoothing};
     return loss;
   }
 
@@ -46,28 +53,65 @@ template <class T, class D> struct CrossEntropy {
                                                  .dloss = dloss.data(),
                                                  .x = s.x.data(),
                                                  .lse = s.lse.data(),
-                                                 .label = s.label.data(),
+                                                 .label = s.target.label.data(),
                                                  .rows = s.x.rows(),
                                                  .cols = s.x.cols(),
-                                                 .smoothing = s.smoothing});
+                                                 .smoothing = s.smoothing,
+                                                 .other = s.target.other.data(),
+                                                 .share = s.target.share.data()});
   }
 };
 
 }  // namespace ops
 
-/// loss = mean over rows of lse(x) - (1 - s) x[label] - s mean(x), with label smoothing s in [0, 1].
-/// x: (R,C) logits.  label: R numbers in [0, C).  Returns (1), in acc_t<T>.
-/// dx = (softmax(x) - (1 - s) onehot(label) - s/C) / R. Throws Error{data} for a label outside, and if there are not R
-/// labels. Keeps x, the labels and one number per row. Source: torch.nn.functional.cross_entropy.
-template <class X> auto cross_entropy(const X& x, const std::vector<i64>& label, double smoothing = 0) {
+namespace detail {
+
+template <class X> void check_labels(const X& x, const std::vector<i64>& label) {
   require(static_cast<i64>(label.size()) == x.rows() && x.rows() > 0, "cross_entropy: x is {}, {} labels", x,
           label.size());
-  require(smoothing >= 0 && smoothing <= 1, "cross_entropy: label smoothing {} is outside [0, 1]", smoothing);
   for (const i64 l : label) {
     require(0 <= l && l < x.cols(), ErrorKind::data, "cross_entropy: label {} for {} classes", l, x.cols());
   }
-  const auto on_device = tensor(x.ctx(), {x.rows()}, label);
-  return apply<ops::CrossEntropy<typename X::Scalar, typename X::Device>>({on_device, smoothing}, x);
+}
+
+}  // namespace detail
+
+/// Labels of rows that are mixed of two images: row r is share[r] of label[r], and 1 - share[r] of other[r]. Without
+/// other, of label alone.
+struct MixedLabels {
+  std::vector<i64> label, other;
+  std::vector<double> share;  // in [0, 1]
+};
+
+/// loss = mean over rows of lse(x) - (1 - s) (share x[label] + (1 - share) x[other]) - s mean(x), with label smoothing
+/// s in [0, 1]. x: (R,C) logits.  labels: R each, in [0, C).  Returns (1), in acc_t<T>. dx = (softmax(x) - (1 - s)
+/// (share onehot(label) + (1 - share) onehot(other)) - s/C) / R. Throws Error{data} for a label outside, and if there
+/// are not R labels or a share is outside. Keeps x, the labels and one number per row. Source:
+/// torch.nn.functional.cross_entropy; timm, mixup_target and SoftTargetCrossEntropy.
+template <class X> auto cross_entropy(const X& x, const MixedLabels& labels, double smoothing = 0) {
+  using T = typename X::Scalar;
+  using Op = ops::CrossEntropy<T, typename X::Device>;
+  require(smoothing >= 0 && smoothing <= 1, "cross_entropy: label smoothing {} is outside [0, 1]", smoothing);
+  detail::check_labels(x, labels.label);
+  typename Op::Target target{tensor(x.ctx(), {x.rows()}, labels.label), {}, {}};
+  if (!labels.other.empty()) {
+    detail::check_labels(x, labels.other);
+    require(labels.share.size() == labels.label.size(), "cross_entropy: {} shares for {} labels", labels.share.size(),
+            labels.label.size());
+    std::vector<acc_t<T>> share;
+    for (const double s : labels.share) {
+      require(s >= 0 && s <= 1, "cross_entropy: a share of {} is outside [0, 1]", s);
+      share.push_back(static_cast<acc_t<T>>(s));
+    }
+    target.other = tensor(x.ctx(), {x.rows()}, labels.other);
+    target.share = tensor(x.ctx(), {x.rows()}, share);
+  }
+  return apply<Op>({target, smoothing}, x);
+}
+
+/// The same for rows of one label each.
+template <class X> auto cross_entropy(const X& x, const std::vector<i64>& label, double smoothing = 0) {
+  return cross_entropy(x, MixedLabels{label, {}, {}}, smoothing);
 }
 
 }  // namespace dino::inline DINO_ABI

@@ -27,7 +27,9 @@ template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(cross_entropy_threads)
   total = block_sum(total);
   shifted = block_sum(shifted);
   if (block_thread() > 0) return;
-  const float log_sum = logf(total), own = to_acc(x[a.label[r]]) - largest;
+  const float log_sum = logf(total), share = a.other ? a.share[r] : 1.0f;
+  float own = share * (to_acc(x[a.label[r]]) - largest);
+  if (a.other) own += (1 - share) * (to_acc(x[a.other[r]]) - largest);
   a.row_loss[r] = log_sum - (1 - a.smoothing) * own - a.smoothing * (shifted / static_cast<float>(a.cols));
   if (a.lse) a.lse[r] = largest + log_sum;
 }
@@ -42,7 +44,8 @@ template <class T> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(cross_entropy_threads)
 
 template <class T, int width> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(cross_entropy_threads)
     cross_entropy_gradient(const __grid_constant__ CrossEntropyBackward<T> a) {
-  const i64 r = blockIdx.x, label = a.label[r];
+  const i64 r = blockIdx.x, label = a.label[r], other = a.other ? a.other[r] : label;
+  const float share = a.other ? a.share[r] : 1.0f;  // 1 - share goes to other
   const float factor = *a.dloss / static_cast<float>(a.rows), even = a.smoothing / static_cast<float>(a.cols);
   const float lse = a.lse[r];
   for (i64 c = width * block_thread(); c < a.cols; c += width * cross_entropy_threads) {
@@ -50,8 +53,8 @@ template <class T, int width> DINO_GLOBAL void DINO_LAUNCH_BOUNDS(cross_entropy_
     load_values<width>(x, a.x + r * a.cols + c);
     DINO_UNROLL
     for (int i = 0; i < width; ++i) {
-      const float target = c + i == label ? 1 - a.smoothing + even : even;
-      x[i] = factor * (math::exp(x[i] - lse) - target);
+      const float target = (c + i == label ? share : 0.0f) + (c + i == other ? 1 - share : 0.0f);
+      x[i] = factor * (math::exp(x[i] - lse) - (1 - a.smoothing) * target - even);
     }
     put_values<width>(a.dx, r * a.cols + c, x);
   }
