@@ -91,6 +91,7 @@
 #include <dino/optim/update.hpp>
 
 #include <dino/io/backbone_info.hpp>
+#include <dino/io/bitmap_text.hpp>
 #include <dino/io/checkpoint.hpp>
 #include <dino/io/cli.hpp>
 #include <dino/io/clock.hpp>
@@ -166,6 +167,7 @@
 #include <dino/eval/backbone.hpp>
 #include <dino/eval/bad_images.hpp>
 #include <dino/eval/classification.hpp>
+#include <dino/eval/confusion_image.hpp>
 #include <dino/eval/feature_cache.hpp>
 #include <dino/eval/feature_manifest.hpp>
 #include <dino/eval/feature_rows.hpp>
