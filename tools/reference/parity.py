@@ -6,11 +6,12 @@
 One safetensors file per case; docs/parity.md describes the format. Kinds:
     small       all kinds at sizes that are committed (tests/golden/parity)
     vit         --arch ti s b  --patch 16 8  --size 224x224 96x96 480x320  (width x height)
+    dinov2      the layout of DINOv2, patch 14:  --arch s b g  --registers 0 4  --mlp gelu swiglu  --size 224x224 98x98
     head  loss  optimizer  ema  knn
     trajectory  ten training steps with AdamW, SGD, SGD and batch norm, LARS; --dtype float32 for PyTorch's own float
-    all         vit ti at 16 and 4, and all others: about 1 GB
+    all         vit ti at 16 and 4, dinov2 of that width, and all others: about 1.2 GB
 Inputs and weights are numbers that float holds, so that double and float start from the same. Values are computed in
---dtype. Needs torch and safetensors; --with timm takes the ViT of timm, and needs it.
+--dtype. Needs torch and safetensors; --with takes the ViT of timm or the DINOv2 of transformers, and needs it.
 """
 import argparse
 import json
@@ -20,9 +21,10 @@ import re
 import torch
 from safetensors.torch import save_file
 
+from other_models import timm_tokens, transformers_tokens
 from recipe import Draw, Updates, average, dino_loss, draw_head, draw_vit, head, train, vit
 
-ARCHITECTURES = {"ti": (192, 3), "s": (384, 6), "b": (768, 12)}   # dim, heads; depth 12
+ARCHITECTURES = {"ti": (192, 3), "s": (384, 6), "b": (768, 12), "l": (1024, 16), "g": (1536, 24)}   # dim, heads
 STEPS = 10
 
 
@@ -69,16 +71,6 @@ def leaves(p):
     return {name: x.clone().requires_grad_(True) for name, x in p.items()}
 
 
-def timm_tokens(p, images, c):
-    """The tokens of timm's model with these weights. It resamples positions in another way: native sizes only."""
-    import timm
-    model = timm.models.VisionTransformer(
-        img_size=c["image_size"], patch_size=c["patch_size"], embed_dim=c["dim"], depth=c["depth"],
-        num_heads=c["heads"], mlp_ratio=c["mlp_ratio"], num_classes=0).to(images.dtype)
-    model.forward = model.forward_features
-    return torch.func.functional_call(model, p, (images,), strict=True)
-
-
 def write_vit(options, name, c, images, width, height):
     case = Case(options, "vit", f"{name}-{width}x{height}", **c)
     draw = Draw(case.random)
@@ -87,27 +79,54 @@ def write_vit(options, name, c, images, width, height):
     pixels = case.given("images", case.randn(images, 3, height, width))
     if options.source == "timm":
         outputs, attention = [timm_tokens(p, pixels, c)], None
+    elif options.source == "transformers":
+        tokens, attention = transformers_tokens(p, pixels, c)
+        outputs = [tokens]
     else:
         outputs, attention = vit(p, pixels, c)
+    if attention is not None:
         case.expect("attention", attention[:, :, 0])
     case.expect("tokens", outputs[-1])
     for i, x in enumerate(reversed(outputs[:-1])):
         case.expect(f"last.{i + 1}", x)
     d = case.given("d_tokens", case.randn(*outputs[-1].shape))
     (d * outputs[-1]).sum().backward()
-    case.expect_all("grad", {n: x.grad for n, x in p.items()})
+    case.expect_all("grad", {n: x.grad for n, x in p.items() if n != "mask_token"})   # which nothing reads
     case.save()
+
+
+def published(options, arch, patch, image_size):
+    dim, heads = ARCHITECTURES[arch]
+    return {"image_size": image_size, "patch_size": patch, "dim": dim, "depth": options.depth, "heads": heads,
+            "mlp_ratio": 4, "last_blocks": min(4, options.depth)}
+
+
+def write_sizes(options, name, c):
+    name += "" if c["depth"] == 12 else f"-depth{c['depth']}"
+    for size in options.size:
+        width, height = (int(x) for x in size.split("x"))
+        write_vit(options, name, c, options.images, width, height)
 
 
 def write_vits(options):
     for arch in options.arch:
-        dim, heads = ARCHITECTURES[arch]
         for patch in options.patch:
-            for size in options.size:
-                width, height = (int(x) for x in size.split("x"))
-                c = {"image_size": 32 if patch < 8 else 224, "patch_size": patch, "dim": dim, "depth": 12,
-                     "heads": heads, "mlp_ratio": 4, "last_blocks": 4}
-                write_vit(options, f"vit-{arch}-{patch}", c, options.images, width, height)
+            c = published(options, arch, patch, 32 if patch < 8 else 224)
+            write_sizes(options, f"vit-{arch}-{patch}", c)
+
+
+def dinov2(c, registers, mlp):
+    """A configuration with what DINOv2 adds; with registers positions are resampled in another way."""
+    rule = {"position_offset": 0, "position_antialias": True} if registers else {}
+    return {**c, "registers": registers, "layer_scale": True, "mlp": mlp, "mask_token": True, **rule}
+
+
+def write_dinov2(options):
+    for arch in options.arch:
+        for registers in options.registers:
+            for mlp in options.mlp:
+                c = dinov2(published(options, arch, 14, 518), registers, mlp)
+                write_sizes(options, f"dinov2-{arch}-14-registers{registers}-{mlp}", c)
 
 
 def write_head(options, name, rows, **config):
@@ -254,6 +273,10 @@ def write_full_trajectories(options):
 def write_small(options):
     tiny = {"image_size": 8, "patch_size": 2, "dim": 4, "depth": 1, "heads": 2, "mlp_ratio": 2}
     write_vit(options, "vit-tiny", {**tiny, "dim": 8, "depth": 2, "last_blocks": 2}, 2, 10, 6)
+    # Grids of 5 x 3 from 4 x 4: more and fewer cells than there are.
+    small = {**tiny, "dim": 8, "last_blocks": 1}
+    write_vit(options, "dinov2-tiny-registers", dinov2(small, 2, "gelu"), 2, 10, 6)
+    write_vit(options, "dinov2-tiny-swiglu", dinov2(small, 0, "swiglu"), 2, 10, 6)
     write_head(options, "head", 6, dim=5, hidden=7, bottleneck=4, outputs=9, use_bn=False)
     write_head(options, "head-bn", 6, dim=5, hidden=7, bottleneck=4, outputs=9, use_bn=True)
     write_loss(options, images=2, views=4, outputs=5)
@@ -270,6 +293,7 @@ def write_small(options):
 KINDS = {
     "small": write_small,
     "vit": write_vits,
+    "dinov2": write_dinov2,
     "head": lambda o: [write_head(o, f"head{'-bn' * bn}", 64, dim=192, hidden=2048, bottleneck=256, outputs=4096,
                                   use_bn=bn) for bn in (False, True)],
     "loss": lambda o: write_loss(o, images=8, views=10, outputs=4096),
@@ -282,12 +306,14 @@ KINDS = {
 
 def write_all(options):
     for kind, write in KINDS.items():
-        if kind not in ("small", "vit"):
+        if kind not in ("small", "vit", "dinov2"):
             write(options)
     options.arch, options.patch, options.size = ["ti"], [16], ["224x224", "96x96", "480x320"]
     write_vits(options)
     options.patch, options.size = [4], ["32x32", "96x96"]
     write_vits(options)
+    options.registers, options.mlp, options.size = [0, 4], ["gelu", "swiglu"], ["98x98"]
+    write_dinov2(options)
 
 
 def main():
@@ -297,13 +323,18 @@ def main():
     parser.add_argument("--out", required=True, help="a folder")
     parser.add_argument("--dtype", choices=["float64", "float32"], default="float64")
     parser.add_argument("--arch", nargs="+", choices=list(ARCHITECTURES), default=["ti"])
+    parser.add_argument("--depth", type=int, default=12, help="blocks")
     parser.add_argument("--patch", nargs="+", type=int, default=[16])
+    parser.add_argument("--registers", nargs="+", type=int, default=[0])
+    parser.add_argument("--mlp", nargs="+", choices=["gelu", "swiglu"], default=["gelu"])
     parser.add_argument("--size", nargs="+", default=["224x224"], help="width x height in pixels")
     parser.add_argument("--images", type=int, default=1)
-    parser.add_argument("--with", dest="source", choices=["recipe", "timm"], default="recipe")
+    parser.add_argument("--with", dest="source", choices=["recipe", "timm", "transformers"], default="recipe")
     options = parser.parse_args()
     if not all(re.fullmatch(r"[1-9][0-9]*x[1-9][0-9]*", size) for size in options.size):
         parser.error("--size takes WIDTHxHEIGHT, for example 224x224")
+    if options.source == "timm" and options.kind == "dinov2":
+        parser.error("--with timm is for the ViT of DINO; --with transformers for that of DINOv2")
     torch.set_num_threads(1)
     os.makedirs(options.out, exist_ok=True)
     (write_all if options.kind == "all" else KINDS[options.kind])(options)

@@ -1,8 +1,8 @@
 """The recipe in PyTorch: vision transformer, head, loss, optimizers, training. What the scripts of this folder share.
 
 Written from formulas; it shares no code with the library. A model is a dictionary of tensors under the names of torch
-hub, a configuration `c` a dictionary with the keys that parity.py writes into its files. Numbers have the type of the
-parameters. Needs torch.
+hub, a configuration `c` a dictionary with the keys that parity.py writes into its files: docs/parity.md lists them, and
+those of DINOv2 may be absent. Numbers have the type of the parameters. Needs torch.
 """
 import math
 
@@ -35,10 +35,25 @@ class Draw:
         self.add(f"{name}.bias", width, scale=0.1)
 
 
+def gated(c):
+    return c.get("mlp", "gelu") == "swiglu"
+
+
+def hidden_width(c):
+    """Of the perceptron. Gated: two thirds, so that three matrices are as large as two, as a multiple of 8."""
+    if gated(c):
+        return (int(c["dim"] * c["mlp_ratio"]) * 2 // 3 + 7) // 8 * 8
+    return round(c["dim"] * c["mlp_ratio"])
+
+
 def draw_vit(draw, c, prefix=""):
-    dim, grid, hidden = c["dim"], c["image_size"] // c["patch_size"], round(c["dim"] * c["mlp_ratio"])
+    dim, grid, hidden = c["dim"], c["image_size"] // c["patch_size"], hidden_width(c)
     draw.add(f"{prefix}cls_token", 1, 1, dim, scale=0.3)
     draw.add(f"{prefix}pos_embed", 1, 1 + grid * grid, dim, scale=0.3)
+    if c.get("registers"):
+        draw.add(f"{prefix}register_tokens", 1, c["registers"], dim, scale=0.3)
+    if c.get("mask_token"):
+        draw.add(f"{prefix}mask_token", 1, dim, scale=0.3)
     draw.weight(f"{prefix}patch_embed.proj.weight", dim, 3, c["patch_size"], c["patch_size"])
     draw.add(f"{prefix}patch_embed.proj.bias", dim, scale=0.1)
     for i in range(c["depth"]):
@@ -47,8 +62,15 @@ def draw_vit(draw, c, prefix=""):
         draw.norm(f"{block}.norm2", dim)
         draw.linear(f"{block}.attn.qkv", 3 * dim, dim)
         draw.linear(f"{block}.attn.proj", dim, dim)
-        draw.linear(f"{block}.mlp.fc1", hidden, dim)
-        draw.linear(f"{block}.mlp.fc2", dim, hidden)
+        if gated(c):
+            draw.linear(f"{block}.mlp.w12", 2 * hidden, dim)
+            draw.linear(f"{block}.mlp.w3", dim, hidden)
+        else:
+            draw.linear(f"{block}.mlp.fc1", hidden, dim)
+            draw.linear(f"{block}.mlp.fc2", dim, hidden)
+        if c.get("layer_scale"):
+            draw.add(f"{block}.ls1.gamma", dim, scale=0.5, offset=0.2)
+            draw.add(f"{block}.ls2.gamma", dim, scale=0.5, offset=0.2)
     draw.norm(f"{prefix}norm", dim)
 
 
@@ -74,12 +96,14 @@ def draw_head(draw, c, prefix=""):
     draw.weight(f"{prefix}last_layer.weight_v", c["outputs"], c["bottleneck"])
 
 
-def interpolate(table, grid, height, width):
-    """The positions (grid*grid, C) of the patches, resampled for another grid: scale (size + 0.1) / grid."""
+def interpolate(table, grid, height, width, offset=0.1, antialias=False):
+    """The positions (grid*grid, C) of the patches, resampled for another grid: scale (size + offset) / grid."""
     if (height, width) == (grid, grid):
         return table
     image = table.reshape(1, grid, grid, -1).permute(0, 3, 1, 2)
-    out = F.interpolate(image, scale_factor=((height + 0.1) / grid, (width + 0.1) / grid), mode="bicubic")
+    scales = ((height + offset) / grid, (width + offset) / grid)
+    size = {"scale_factor": scales} if offset else {"size": (height, width)}
+    out = F.interpolate(image, **size, mode="bicubic", antialias=antialias)
     assert out.shape[-2:] == (height, width)
     return out.permute(0, 2, 3, 1).reshape(height * width, -1)
 
@@ -101,14 +125,23 @@ def attend(qkv, heads):
     return (weights @ v).transpose(1, 2).reshape(qkv.shape[0], qkv.shape[1], -1), weights
 
 
+def positions(p, c, height, width, prefix=""):
+    """Those of class token and patches for a grid, (1+height*width, C)."""
+    table, grid = p[f"{prefix}pos_embed"][0], c["image_size"] // c["patch_size"]
+    rule = c.get("position_offset", 0.1), c.get("position_antialias", False)
+    return torch.cat([table[:1], interpolate(table[1:], grid, height, width, *rule)])
+
+
 def embed(p, images, c, prefix=""):
-    """Class token and patches with their positions, (B,N,C)."""
+    """Class token and patches with their positions, registers between them without, (B,N,C)."""
     size = c["patch_size"]
-    grid, height, width = c["image_size"] // size, images.shape[2] // size, images.shape[3] // size
     x = F.conv2d(images, p[f"{prefix}patch_embed.proj.weight"], p[f"{prefix}patch_embed.proj.bias"], stride=size)
+    height, width = x.shape[2:]
     x = torch.cat([p[f"{prefix}cls_token"].expand(len(images), -1, -1), x.flatten(2).transpose(1, 2)], dim=1)
-    table = p[f"{prefix}pos_embed"][0]
-    return x + torch.cat([table[:1], interpolate(table[1:], grid, height, width)])
+    x = x + positions(p, c, height, width, prefix)
+    if c.get("registers"):
+        x = torch.cat([x[:, :1], p[f"{prefix}register_tokens"].expand(len(images), -1, -1), x[:, 1:]], dim=1)
+    return x
 
 
 def vit(p, images, c, prefix=""):
@@ -119,12 +152,21 @@ def vit(p, images, c, prefix=""):
     def linear(name, x):
         return F.linear(x, p[f"{prefix}{name}.weight"], p[f"{prefix}{name}.bias"])
 
+    def perceptron(name, x):
+        if gated(c):
+            gate, value = linear(f"{name}.w12", x).chunk(2, dim=-1)
+            return linear(f"{name}.w3", F.silu(gate) * value)
+        return linear(f"{name}.fc2", F.gelu(linear(f"{name}.fc1", x)))
+
+    def scaled(name, x):
+        return p[f"{prefix}{name}.gamma"] * x if c.get("layer_scale") else x
+
     x, outputs, weights = embed(p, images, c, prefix), [], None
     for i in range(c["depth"]):
         block = f"blocks.{i}"
         y, weights = attend(linear(f"{block}.attn.qkv", norm(f"{block}.norm1", x)), c["heads"])
-        x = x + linear(f"{block}.attn.proj", y)
-        x = x + linear(f"{block}.mlp.fc2", F.gelu(linear(f"{block}.mlp.fc1", norm(f"{block}.norm2", x))))
+        x = x + scaled(f"{block}.ls1", linear(f"{block}.attn.proj", y))
+        x = x + scaled(f"{block}.ls2", perceptron(f"{block}.mlp", norm(f"{block}.norm2", x)))
         outputs.append(x)
     return [norm("norm", x) for x in outputs[-c.get("last_blocks", 1):]], weights
 
