@@ -294,9 +294,9 @@ TEST_CASE("feature_cache: a cache that another process fills is refused", "[eval
 
 TEST_CASE("feature_cache: the hash of weights knows names, shapes and bytes", "[eval]") {
   const std::vector<float> a{1, 2, 3, 4}, b{1, 2, 3, 5};
-  const auto hash = [](const char* name, const Shape& shape, const std::vector<float>& values) {
+  const auto hash = [](const char* name, const Shape& shape, const std::vector<float>& values, const char* text = "") {
     const std::vector tensors{tensor_view(name, shape, values)};
-    return weights_hash(tensors);
+    return weights_hash(tensors, text);
   };
   const auto base = hash("w", {2, 2}, a);
   CHECK(base.size() == 16);
@@ -304,6 +304,7 @@ TEST_CASE("feature_cache: the hash of weights knows names, shapes and bytes", "[
   CHECK(base != hash("v", {2, 2}, a));
   CHECK(base != hash("w", {4}, a));
   CHECK(base != hash("w", {2, 2}, b));
+  CHECK(base != hash("w", {2, 2}, a, "6 heads"));
 }
 
 TEST_CASE("feature_rows: rows of a cache are read as unit rows with the bits of normalize_rows", "[eval]") {

@@ -1,5 +1,6 @@
-// Writes the seeds of the fuzz targets:  make_seeds FOLDER  makes FOLDER/safetensors, FOLDER/pth and FOLDER/pickle.
-#include <dino/io/safetensors.hpp>
+// Writes the seeds of the fuzz targets:  make_seeds FOLDER  makes FOLDER/safetensors, FOLDER/pth, FOLDER/pickle and
+// FOLDER/feature_manifest.
+#include <dino/eval/feature_manifest.hpp>
 
 #include "support/pth_files.hpp"
 
@@ -55,7 +56,8 @@ void safetensors_seeds(const fs::path& to) {
   dino::StateDict hugging_face;
   hugging_face.add("vit.embeddings.cls_token", dino::tensor_data({1, 1, 6}, values));
   for (const auto* part : {"query", "key", "value"}) {
-    hugging_face.add(dino::str("vit.encoder.layer.0.attention.attention.{}.bias", part), dino::tensor_data({6}, values));
+    hugging_face.add(dino::str("vit.encoder.layer.0.attention.attention.{}.bias", part),
+                     dino::tensor_data({6}, values));
   }
   dino::write_safetensors(to / "hugging_face", hugging_face);
 }
@@ -92,6 +94,19 @@ void pickle_seeds(const fs::path& to) {
   for (size_t i = 0; i < pickles.size(); ++i) write(to / std::to_string(i), pickles[i]);
 }
 
+void manifest_seeds(const fs::path& to) {
+  dino::FeatureManifest m{.key = {}, .classes = {"cat", "dog"}, .dim = 3, .shard_images = 4, .shards = {}};
+  m.key.set("weights.hash", "0123").set("preprocessing.mean", "[0,0.5,1]").set("data.images", 6);
+  write(to / "begun", dino::detail::manifest_text(m));
+  m.shards.push_back(
+      {.file = "shard_00000.safetensors", .first = 0, .images = 4, .rows = 3, .skipped = 1, .stamp = {}});
+  m.shards.push_back(
+      {.file = "shard_00001.safetensors", .first = 4, .images = 2, .rows = 2, .skipped = 0, .stamp = {}});
+  const auto text = dino::detail::manifest_text(m);
+  write(to / "done", text);
+  write(to / "cut", text.substr(0, text.size() / 2));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -104,4 +119,5 @@ int main(int argc, char** argv) {
   safetensors_seeds(folder / "safetensors");
   pth_seeds(folder / "pth");
   pickle_seeds(folder / "pickle");
+  manifest_seeds(folder / "feature_manifest");
 }

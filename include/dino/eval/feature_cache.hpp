@@ -208,8 +208,7 @@ inline FeatureManifest begin_cache(const std::filesystem::path& folder, const Re
 /// One shard: extracted, written, not yet in the manifest.
 inline FeatureShard write_shard(const std::filesystem::path& folder, const FeatureManifest& manifest, i64 first,
                                 i64 images, const AnyDataset& set, FeatureSet features) {
-  const auto digits = std::to_string(manifest.shards.size());
-  const auto file = "shard_" + std::string(5 - std::min<size_t>(5, digits.size()), '0') + digits + ".safetensors";
+  const auto file = shard_name(manifest.shards.size());
   const auto list = [](const std::vector<std::string>& texts) {
     std::string out = "[";
     for (const auto& text : texts) out += (out.size() > 1 ? "," : "") + json_text(text);

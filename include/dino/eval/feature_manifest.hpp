@@ -12,9 +12,10 @@
 
 namespace dino::inline DINO_ABI {
 
-/// A number of 64 bits over names, shapes and bytes of tensors in their order, 16 hex digits.
-inline std::string weights_hash(std::span<const TensorView> tensors) {
-  u64 hash = 0;
+/// A number of 64 bits over names, shapes and bytes of tensors in their order, and over a description of what is made
+/// of them (model_text: heads, positions, ...); 16 hex digits.
+inline std::string weights_hash(std::span<const TensorView> tensors, std::string_view description) {
+  u64 hash = stream_of(description);
   for (const auto& t : tensors) hash = mix(mix(hash, stream_of(str("{} {}", t.name, t.shape))), crc32c(t.bytes));
   return detail::hex8(static_cast<u32>(hash >> 32)) + detail::hex8(static_cast<u32>(hash));
 }
@@ -126,6 +127,11 @@ inline std::string manifest_text(const FeatureManifest& m) {
   return out + "]}\n";
 }
 
+inline std::string shard_name(size_t i) {
+  const auto digits = std::to_string(i);
+  return "shard_" + std::string(5 - std::min<size_t>(5, digits.size()), '0') + digits + ".safetensors";
+}
+
 /// A list that parse_record left as its text.
 inline std::vector<FeatureShard> parse_shards(const std::string& text, const std::string& path) {
   std::vector<FeatureShard> shards;
@@ -150,9 +156,8 @@ inline std::vector<FeatureShard> parse_shards(const std::string& text, const std
         *to = json.integer(key);
       }
     });
-    const auto digits = std::to_string(shards.size());
-    const auto name = "shard_" + std::string(5 - std::min<size_t>(5, digits.size()), '0') + digits + ".safetensors";
-    const bool sound = s.file == name && s.images > 0 && s.images < (i64{1} << 40) && s.rows + s.skipped == s.images;
+    const bool sound = s.file == shard_name(shards.size()) && s.images > 0 && s.images < (i64{1} << 40) &&
+                       s.rows <= s.images && s.skipped == s.images - s.rows;
     if (!sound) json.refuse(str("shard {} does not fit the others", shards.size()));
     shards.push_back(std::move(s));
   });
@@ -162,10 +167,9 @@ inline std::vector<FeatureShard> parse_shards(const std::string& text, const std
 
 }  // namespace detail
 
-/// Reads manifest.json of a folder. Throws Error{weights}: not there, damaged, or of a later version.
-inline FeatureManifest read_feature_manifest(const std::filesystem::path& folder) {
-  const auto path = (folder / "manifest.json").string();
-  const auto record = parse_record(read_text(path, i64{64} << 20, ErrorKind::weights));
+/// The text of a manifest; path stands in messages. Throws Error{weights}: damaged, or of a later version.
+inline FeatureManifest parse_feature_manifest(std::string_view text, const std::string& path) {
+  const auto record = parse_record(text);
   require(record && record->number("v") >= 1, ErrorKind::weights, "{} is damaged or not that of a feature cache", path);
   require(record->number("v") == 1, ErrorKind::weights, "{} has version {}, this program reads 1", path,
           record->text("v"));
@@ -188,6 +192,12 @@ inline FeatureManifest read_feature_manifest(const std::filesystem::path& folder
   require(m.shard_images > 0 && m.done() <= images, ErrorKind::weights,
           "{} is damaged: shards of {} images hold {} of {}", path, m.shard_images, m.done(), images);
   return m;
+}
+
+/// Reads manifest.json of a folder. Throws Error{weights}: not there, damaged, or of a later version.
+inline FeatureManifest read_feature_manifest(const std::filesystem::path& folder) {
+  const auto path = folder / "manifest.json";
+  return parse_feature_manifest(read_text(path, i64{64} << 20, ErrorKind::weights), path.string());
 }
 
 /// What makes cached features unfit for a key, field by field: "weights.hash: the cache has 01ab, now 23cd". Empty:

@@ -71,6 +71,10 @@ struct KnnConfig {
   std::string train_data, weights, checkpoint_key;
   std::vector<i64> k;
   double temperature = 0;
+  std::string votes;  // weighted, majority
+  bool leave_one_out = false;
+  i64 shots = 0;                                        // of each class; 0: all
+  std::string features_cache, per_class;                // a folder, a file; empty: none
   std::string baseline;                                 // none, pixels, untrained
   i64 batch_size = 0, eval_bank = 0, eval_queries = 0;  // 0: all
 };
@@ -209,6 +213,11 @@ inline KnnConfig resolve_knn(const Options& o) {
                    .checkpoint_key = o.text("checkpoint_key"),
                    .k = {},
                    .temperature = o.real("temperature"),
+                   .votes = o.text("votes"),
+                   .leave_one_out = o.flag("leave_one_out"),
+                   .shots = o.integer("shots"),
+                   .features_cache = o.text("features_cache"),
+                   .per_class = o.text("per_class"),
                    .baseline = o.text("baseline"),
                    .batch_size = o.integer("batch_size"),
                    .eval_bank = o.integer("eval_bank"),
