@@ -38,6 +38,7 @@ from get_data import archive, cifar, cifar_sets, command, download, hub, imagene
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOKEN = "hf_" + "RecognisableTokenOfTheTests" + "0123456789"
 ARCHIVE = "/cifar-10-binary.tar.gz"
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # thousands of small files
 
 try:
     import huggingface_hub  # noqa: F401
@@ -92,7 +93,7 @@ class Case(unittest.TestCase):
     maxDiff = None
 
     def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="get_data."))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="get_data.", dir=MEMORY))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         self.before = os.getcwd()
         os.chdir(self.folder)
@@ -172,10 +173,12 @@ class Case(unittest.TestCase):
 
 
 class Fault:
-    """prepare(case) sets the fault up and may return a function that repairs what is not of the servers."""
+    """prepare(case) sets the fault up and may return a function that repairs what is not of the servers.
+    mended: huggingface_hub tries again by itself since some version; older ones leave it to us, with a message."""
 
-    def __init__(self, title, prepare, code, arguments=()):
+    def __init__(self, title, prepare, code, arguments=(), mended=False):
         self.title, self.prepare, self.code, self.arguments = title, prepare, code, list(arguments)
+        self.mended = mended
 
 
 def at(path, *what, always=None):
@@ -452,11 +455,11 @@ HUB_FAULTS = [
     Fault("a token that is not valid", lambda case: case.environment.update(HF_TOKEN="hf_expired"), 7),
     Fault("the terms are not accepted", at_hub(shard, always=status(403, X_Error_Code="GatedRepo")), 7),
     Fault("the repository has changed (404)", at_hub(tree, always=status(404, X_Error_Code="RevisionNotFound")), 7),
-    Fault("429 with `Retry-After: 3`", at_hub(tree, status(429, Retry_After="3")), 0),
+    Fault("429 with `Retry-After: 3`", at_hub(tree, status(429, Retry_After="3")), 0, mended=True),
     Fault("503, then well", at_other(stored, status(503)), 0),
     Fault("500 for good", at_other(stored, always=status(500)), 7),
     Fault("a page of the network to log in", at_hub(tree, always=portal), 7),
-    Fault("the connection is lost", at_other(stored, drop(1000)), 0),
+    Fault("the connection is lost", at_other(stored, drop(1000)), 0, mended=True),
     Fault("it is lost at once, for good", at_other(stored, always=drop(0)), 7),
     Fault("a file is cut", at_other(stored, cut), 0),
     Fault("a bit is wrong", at_other(stored, flip), 0),
@@ -491,8 +494,12 @@ def seen(case, ended):
         lines = lines[:1] + (["..."] if len(lines) > 2 else []) + (lines[-1:] if len(lines) > 1 else [])
     if lines and "no source delivers it" in lines[0]:
         lines = lines[1:-1]
-    text = re.sub(r"(of|sent|:) [\d.]+ [kM]B( \(| are needed|; try|$)", r"\1 SIZE\2", "\n".join(lines), flags=re.MULTILINE)
-    return " / ".join(line.strip() for line in text.split("\n")).replace(f"https://SERVER{ARCHIVE}", "URL") or "nothing"
+    text = re.sub(
+        r"(of|sent|:) [\d.]+ [kM]B( \(| are needed|; try|$)", r"\1 SIZE\2", "\n".join(lines), flags=re.MULTILINE
+    )
+    return (
+        " / ".join(line.strip() for line in text.split("\n")).replace(f"https://SERVER{ARCHIVE}", "URL") or "nothing"
+    )
 
 
 class Faults(Case):
@@ -516,7 +523,7 @@ class Faults(Case):
         (self.assert_cifar if data == "cifar-10" else self.assert_imagenet)()
         self.assertFalse(pathlib.Path("ran").exists())
         self.assertFalse(pathlib.Path("/tmp/data_batch_3.bin").exists())
-        text = seen(self, ended).replace("|", "\\|")
+        text = "nothing" if fault.mended else seen(self, ended).replace("|", "\\|")
         return (
             f"| {fault.title} | `{text}` | {fault.code} |" if text != "nothing" else f"| {fault.title} | nothing | 0 |"
         )
@@ -575,8 +582,33 @@ class CifarFiles(Case):
     def test_the_next_mirror_continues_what_the_first_has_sent(self):
         two_sources(self)
         web.fault(ARCHIVE, drop(50_000), always=closed)
-        self.assertEqual(self.run_it("cifar-10").code, 0)
+        ended = self.run_it("cifar-10")
+        self.assertEqual((ended.code, ended.slept), (0, [2]), "no long waits while there is another source")
         self.assertEqual(second.requests[0][2].get("Range"), "bytes=50000-")
+
+    def test_bytes_of_a_source_that_was_given_up_are_removed(self):
+        part_of_archive()(self)
+        data = sets["cifar-10"]
+        web.files["/python.tar.gz"] = fakes.python_archive(data, fakes.cifar_files(data))
+        source = cifar_sets.Source("python", web.address + "/python.tar.gz", len(web.files["/python.tar.gz"]))
+        with mock.patch.dict(
+            cifar.SETS, {data.name: fakes.dataclasses.replace(data, sources=(*data.sources, source))}
+        ):
+            web.fault(ARCHIVE, always=status(403))
+            self.assertEqual(self.run_it("cifar-10").code, 0)
+        self.assert_cifar()
+
+    def test_without_pyarrow_the_parquet_files_are_no_source(self):
+        data = sets["cifar-10"]
+        source = cifar_sets.Source("parquet", web.address + "/{}.parquet")
+        with mock.patch.dict(
+            cifar.SETS, {data.name: fakes.dataclasses.replace(data, sources=(*data.sources, source))}
+        ):
+            web.fault(ARCHIVE, always=status(403))
+            with mock.patch.dict(sys.modules, {"pyarrow": None, "pyarrow.parquet": None}):
+                ended = self.run_it("cifar-10")
+        self.assertEqual(ended.code, 7)
+        self.assertIn("/{train,test}.parquet: needs pyarrow, which is not installed", ended.err)
 
     def test_pauses_grow_and_heed_the_server(self):
         web.fault(ARCHIVE, status(503), status(503), status(503), status(429, Retry_After="60"))

@@ -179,11 +179,13 @@ def get(options, terminal):
 
 def from_any(sources, unpacker, work, options, terminal):
     """Tries the sources in their order. Returns the one that worked."""
-    reasons = []
-    for source in sources:
-        patient = source is sources[-1] or source.form == "file"
+    usable = [source for source in sources if source.form != "parquet" or has_pyarrow()]
+    reasons = [f"{shown(s.url)}: needs pyarrow, which is not installed" for s in sources if s not in usable]
+    for source in usable:
         try:
-            from_one(source, unpacker, work, patient, options, terminal)
+            from_one(source, unpacker, work, source is usable[-1], options, terminal)
+            for part in work.path.glob(f"{unpacker.data.name}-*.part"):  # of a source that was given up
+                part.unlink()
             return source
         except Unavailable as error:
             reasons.append(f"{shown(source.url)}: {error}")
@@ -205,8 +207,6 @@ def from_one(source, unpacker, work, patient, options, terminal):
         if unpacker.missing:
             raise Failure(DATA, f"{source.url}: {complaint(unpacker)}. Is it the right archive?")
         return
-    if source.form == "parquet" and not has_pyarrow():
-        raise Unavailable("needs pyarrow, which is not installed")
     parts = [(source, None)]
     if source.form == "parquet":
         parts = [

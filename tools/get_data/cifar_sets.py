@@ -1,4 +1,5 @@
 """The two CIFAR sets: sizes and hashes of their files, where they can be had, and the names of their classes."""
+
 from dataclasses import dataclass
 
 PIXELS = 3 * 32 * 32

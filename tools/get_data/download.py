@@ -9,7 +9,7 @@ import urllib.request
 
 from get_data.failure import Progress, in_bytes, in_time, shown, writing_failed
 
-TRIES = 5  # in a row, without a byte in between
+TRIES = 5  # in a row, without a byte in between; 2 where another source can be tried
 TIMEOUT = 30  # seconds without a byte
 SLOW_RATE = 200_000  # bytes per second; slower than that ...
 SLOW_SECONDS = 20  # ... for so long: the next source
@@ -51,7 +51,7 @@ def back_off(attempt, wait):
 
 def fetch(url, part, terminal, size=None, magic=b"", patient=True):
     """Downloads `url` into `part`, continuing what is there. size: of the file, if known; magic: its first bytes.
-    patient: stays with a slow server. Throws Unavailable; what has arrived stays in `part`."""
+    patient: stays with a slow or silent server. Throws Unavailable; what has arrived stays in `part`."""
     attempt, have = 0, received(part)
     while True:
         try:
@@ -59,8 +59,9 @@ def fetch(url, part, terminal, size=None, magic=b"", patient=True):
         except TryAgain as error:
             attempt = 1 if received(part) > have else attempt + 1
             have = received(part)
-            if attempt >= TRIES:
-                raise Unavailable(f"{error}, {TRIES} times in a row") from error
+            tries = TRIES if patient else 2
+            if attempt >= tries:
+                raise Unavailable(f"{error}, {tries} times in a row") from error
             wait = back_off(attempt, error.wait)
             terminal.note(f"  {shown(url)}: {error}; trying again in {in_time(wait)}")
             time.sleep(wait)

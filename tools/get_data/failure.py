@@ -52,7 +52,8 @@ def in_time(seconds):
 def shown(url):
     """A URL without what may be secret in it: user, password, query."""
     parts = urllib.parse.urlsplit(url)
-    return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    path = parts.path.replace("{}", "{train,test}")  # of a source in two files
+    return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))
 
 
 class Terminal:

@@ -6,6 +6,7 @@ import pathlib
 import re
 import time
 import urllib.parse
+import warnings
 
 from get_data.download import TRIES, TRY_AGAIN, back_off, retry_after
 from get_data.failure import NETWORK, NO_SPACE, USAGE, Failure, in_time, writing_failed
@@ -78,6 +79,7 @@ def load_modules():
             "  python3 -m venv .venv && .venv/bin/pip install huggingface_hub pyarrow\n"
             "  .venv/bin/python tools/get_data.py imagenet-1k ...",
         ) from error
+    warnings.filterwarnings("ignore", module="huggingface_hub")  # what matters comes as an error
     return huggingface_hub, pyarrow.parquet, default_client_factory
 
 
@@ -214,7 +216,7 @@ class Hub:
         while error.__cause__ is not None and not isinstance(error, Wrong) and not from_client(error):
             error = error.__cause__
         kind = type(error).__name__
-        text = (str(error).strip().partition("\n")[0] or kind)[:200]
+        text = re.sub(r"^\[Errno -?\d+\] ", "", str(error).strip().partition("\n")[0])[:200] or kind
         if not from_client(error):
             return text
         if "Timeout" in kind:
