@@ -85,6 +85,7 @@
 #include <dino/optim/adamw.hpp>
 #include <dino/optim/ema.hpp>
 #include <dino/optim/lars.hpp>
+#include <dino/optim/lbfgs.hpp>
 #include <dino/optim/optimizer.hpp>
 #include <dino/optim/schedule.hpp>
 #include <dino/optim/sgd.hpp>
@@ -107,6 +108,7 @@
 #include <dino/io/image_stb.hpp>
 #include <dino/io/image_write.hpp>
 #include <dino/io/json_cursor.hpp>
+#include <dino/io/lbfgs_state.hpp>
 #include <dino/io/mapped_file.hpp>
 #include <dino/io/metrics.hpp>
 #include <dino/io/npy.hpp>
