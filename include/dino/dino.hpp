@@ -175,5 +175,7 @@
 #include <dino/eval/feature_rows.hpp>
 #include <dino/eval/features.hpp>
 #include <dino/eval/knn.hpp>
+#include <dino/eval/logistic_regression.hpp>
+#include <dino/eval/probe_features.hpp>
 #include <dino/eval/tokens.hpp>
 #include <dino/eval/tokens_file.hpp>
