@@ -148,8 +148,11 @@
 #include <dino/data/crop_plan.hpp>
 #include <dino/data/dataset.hpp>
 #include <dino/data/eval_transform.hpp>
+#include <dino/data/ground_truth.hpp>
 #include <dino/data/image_files.hpp>
 #include <dino/data/image_folder.hpp>
+#include <dino/data/image_list.hpp>
+#include <dino/data/imagenet_classes.hpp>
 #include <dino/data/loader.hpp>
 #include <dino/data/multicrop.hpp>
 #include <dino/data/open_dataset.hpp>

@@ -100,7 +100,8 @@ TEST_CASE("open dataset: a split without labels or images is left out, with a no
   OpenedData data = open(root.path);
   CHECK_FALSE(data.test);
   CHECK(data.notes ==
-        std::vector<std::string>{"val/ is not used: its images have no labels, expected val/<class>/*.jpg"});
+        std::vector<std::string>{"val/ is not used: its images have no labels, expected val/<class>/*.jpg, or "
+                                 "val.txt with lines NAME CLASS"});
   fs::remove(root / "val/1.jpg");
   touch(root / "val/labels.csv");
   CHECK(open(root.path).notes == std::vector<std::string>{"val/ is not used: no images, found 1 .csv"});
@@ -144,12 +145,12 @@ TEST_CASE("open dataset: every refusal says what was found and what is expected"
         "no images under " + at +
             ". Expected train/<class>/*.jpg, <class>/*.jpg, or pictures without classes (jpg, png, "
             "bmp); found nothing");
-  touch(root / "list.txt");
+  touch(root / "list.json");
   touch(root / "cifar-10-binary.tar.gz");
-  CHECK(refusal(root / "list.txt") ==
-        at + "/list.txt is a file, expected a folder. Name the folder that holds the data");
+  CHECK(refusal(root / "list.json") ==
+        at + "/list.json is a file, expected a folder, or a list (.txt, .lst). Name the folder that holds the data");
   CHECK(refusal(root / "cifar-10-binary.tar.gz") ==
-        at + "/cifar-10-binary.tar.gz is a file, expected a folder. Unpack it first");
+        at + "/cifar-10-binary.tar.gz is a file, expected a folder, or a list (.txt, .lst). Unpack it first");
   touch(root / "imagenet/train/a.zip");
   touch(root / "imagenet/ILSVRC2012/train/a/1.jpg");
   CHECK(refusal(root / "imagenet") == "no images under " + at +
@@ -168,6 +169,56 @@ TEST_CASE("open dataset: every refusal says what was found and what is expected"
   CHECK(refusal(root / "flat", "cifar-10") ==
         at + "/flat: no CIFAR-10 here, expected data_batch_1.bin to data_batch_5.bin. Get cifar-10-binary.tar.gz from "
              "https://www.cs.toronto.edu/~kriz/cifar.html");
+}
+
+TEST_CASE("open dataset: a flat validation folder takes its labels from a file", "[data]") {
+  const TemporaryFolder root;
+  for (const char* file : {"train/n1/1.jpg", "train/n2/1.jpg", "val/a.JPEG", "val/b.JPEG"}) touch(root / file);
+  touch(root / "ILSVRC2012_validation_ground_truth.txt");
+  CHECK(open(root.path).notes == std::vector<std::string>{
+                                     "val/ is not used: ILSVRC2012_validation_ground_truth.txt numbers the classes as "
+                                     "the devkit's meta.mat does, not as the folders; expected val.txt with lines NAME "
+                                     "WNID"});
+  std::ofstream(root / "val.txt") << "b.JPEG 1\n";
+  const OpenedData data = open(root.path);
+  REQUIRE(data.test);
+  CHECK(data.test->label(0) == 1);
+  CHECK(data.test->name(0) == "b.JPEG");
+  CHECK(data.notes == std::vector<std::string>{(root / "val.txt").string() + " names 1 images, val/ holds 2"});
+}
+
+TEST_CASE("open dataset: lists of pictures", "[data]") {
+  const TemporaryFolder root;
+  touch(root / "pictures/1.jpg");
+  std::ofstream(root / "train.txt") << "pictures/1.jpg b\npictures/2.jpg a\n";
+  CHECK_FALSE(open(root / "train.txt").test);
+  std::ofstream(root / "val.txt") << "pictures/1.jpg a\n";
+  for (const fs::path& path : {root / "train.txt", root.path}) {
+    const OpenedData data = open(path);
+    CHECK(data.kind == "list");
+    CHECK(data.train.size() == 2);
+    REQUIRE(data.test);
+    CHECK(data.test->label(0) == 0);
+    CHECK(data.description == (root / "train.txt").string() + ", 2 images, 2 classes, 1 test images");
+  }
+  CHECK_FALSE(open(root / "val.txt").test);
+}
+
+TEST_CASE("open dataset: CIFAR as pictures in class folders", "[data]") {
+  const TemporaryFolder root;
+  for (const char* name : {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship"}) {
+    touch(root / "train" / name / "0.png");
+    touch(root / "test" / name / "0.png");
+  }
+  CHECK(refusal(root.path, "cifar-10") == root.path.string() +
+                                              ": 9 classes, cifar-10 has 10. Leave --dataset out, or name the folder "
+                                              "that holds all classes");
+  touch(root / "train/truck/0.png");
+  const OpenedData data = open(root.path, "cifar-10");
+  CHECK(data.kind == "cifar-10");
+  CHECK(data.train.classes() == detail::cifar10_classes());
+  REQUIRE(data.test);
+  CHECK(open(root.path).kind == "folder");
 }
 
 TEST_CASE("open dataset: held-out images are a seeded tenth, and the rest stays for training", "[data]") {

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <dino/data/cifar.hpp>
+#include <dino/data/ground_truth.hpp>
 #include <dino/data/image_folder.hpp>
+#include <dino/data/image_list.hpp>
 #include <dino/data/sampler.hpp>
 #include <dino/data/synthetic.hpp>
 
@@ -94,6 +96,45 @@ inline ImageFolder open_folder(const std::filesystem::path& root, const std::str
   return folder;
 }
 
+/// Test images that lie in no class folders, with the labels of a file.
+inline void add_flat_split(OpenedData& data, const std::filesystem::path& root, const std::string& split,
+                           const FolderScan& scan, const DatasetOptions& options) {
+  auto list = labelled_by_file(root, split, data.train.classes());
+  if (!list) {
+    const std::string devkit = "ILSVRC2012_validation_ground_truth.txt";
+    const bool numbers = first_existing({root / devkit, root / split / devkit}).has_value();
+    data.notes.push_back(numbers
+                             ? str("{}/ is not used: {} numbers the classes as the devkit's meta.mat does, not as the "
+                                   "folders; expected {}.txt with lines NAME WNID",
+                                   split, devkit, split)
+                             : str("{}/ is not used: its images have no labels, expected {}/<class>/*.jpg, or "
+                                   "{}.txt with lines NAME CLASS",
+                                   split, split, split));
+    return;
+  }
+  list->set_jpeg_warnings(options.jpeg_warnings);
+  const i64 found = static_cast<i64>(scan.images.size());
+  if (list->size() != found) {
+    data.notes.push_back(
+        str("{} names {} images, {}/ holds {}", list->title(), with_commas(list->size()), split, with_commas(found)));
+  }
+  data.test = std::move(*list);
+}
+
+/// A list, and val.txt or test.txt beside a list that is called train.txt.
+inline OpenedData open_list(const std::filesystem::path& file, const DatasetOptions& options) {
+  const auto open = [&](const std::filesystem::path& path, const std::vector<std::string>& classes) {
+    ImageList list(path, classes);
+    list.set_jpeg_warnings(options.jpeg_warnings);
+    return list;
+  };
+  OpenedData data{open(file, {}), std::nullopt, "list", "", {}};
+  const auto folder = file.parent_path();
+  const auto other = first_existing({folder / "val.txt", folder / "test.txt"});
+  if (file.filename() == "train.txt" && other && data.train.labelled()) data.test = open(*other, data.train.classes());
+  return describe_opened(std::move(data));
+}
+
 /// A folder with train/ and perhaps val/ or test/.
 inline OpenedData open_splits(const std::filesystem::path& root, const DatasetOptions& options) {
   FolderScan scan = scan_folder(root / "train");
@@ -109,7 +150,7 @@ inline OpenedData open_splits(const std::filesystem::path& root, const DatasetOp
   } else if (other.images.empty()) {
     data.notes.push_back(str("{}/ is not used: no images, found {}", split, other.found()));
   } else if (!ImageFolder::is_labelled(other, train.classes())) {
-    data.notes.push_back(str("{}/ is not used: its images have no labels, expected {}/<class>/*.jpg", split, split));
+    add_flat_split(data, root, split, other, options);
   } else {
     const i64 folders = static_cast<i64>(other.folders.size()), all = static_cast<i64>(train.classes().size());
     data.test = open_folder(root, split, train.classes(), std::move(other), options);
@@ -150,11 +191,31 @@ inline void require_folder(const std::string& name, const std::filesystem::path&
   require(exists, ErrorKind::data, "{}: no such folder. {}", path.string(),
           known ? data_source(name)
                 : std::string("Expected a folder of images, the binary files of CIFAR, or the word synthetic"));
-  if (is_folder(path)) return;
   const std::string extension = extension_of(path.filename().string());
+  if (is_folder(path) || extension == ".txt" || extension == ".lst") return;
   const bool archive = extension == ".gz" || extension == ".tar" || extension == ".tgz" || extension == ".zip";
-  fail(ErrorKind::data, "{} is a file, expected a folder. {}", path.string(),
+  fail(ErrorKind::data, "{} is a file, expected a folder, or a list (.txt, .lst). {}", path.string(),
        archive ? "Unpack it first" : "Name the folder that holds the data");
+}
+
+/// A list, lists or pictures in folders.
+inline OpenedData open_images(const std::filesystem::path& path, const DatasetOptions& options) {
+  if (!is_folder(path)) return open_list(path, options);
+  const bool lists = !is_folder(path / "train") && first_existing({path / "train.txt"});
+  return lists                       ? open_list(path / "train.txt", options)
+         : is_folder(path / "train") ? open_splits(path, options)
+                                     : open_pictures(path, options);
+}
+
+/// CIFAR as pictures in class folders: as many classes, and the kind that was asked for.
+inline OpenedData open_as(const std::string& kind, const std::filesystem::path& path, const DatasetOptions& options) {
+  OpenedData data = open_images(path, options);
+  const size_t classes = kind == "cifar-10" ? 10 : kind == "cifar-100" ? 100 : data.train.classes().size();
+  require(data.train.classes().size() == classes, ErrorKind::data,
+          "{}: {} classes, {} has {}. Leave --dataset out, or name the folder that holds all classes", path.string(),
+          data.train.classes().size(), kind, classes);
+  data.kind = kind;
+  return data;
 }
 
 inline OpenedData open_path(const std::filesystem::path& path, const DatasetOptions& options) {
@@ -164,19 +225,18 @@ inline OpenedData open_path(const std::filesystem::path& path, const DatasetOpti
           path.string());
   if (ten && (any || options.kind == "cifar-10")) return open_cifar(load_cifar(*ten, cifar10_format()));
   if (hundred && (any || options.kind == "cifar-100")) return open_cifar(load_cifar(*hundred, cifar100_format()));
-  if (options.kind == "cifar-10") return open_cifar(load_cifar10(path));  // says what is missing
-  if (options.kind == "cifar-100") return open_cifar(load_cifar100(path));
-  OpenedData data = is_folder(path / "train") ? open_splits(path, options) : open_pictures(path, options);
-  if (!any) data.kind = options.kind;
-  return data;
+  const bool pictures = !is_folder(path) || is_folder(path / "train");
+  if (options.kind == "cifar-10" && !pictures) return open_cifar(load_cifar10(path));  // says what is missing
+  if (options.kind == "cifar-100" && !pictures) return open_cifar(load_cifar100(path));
+  return any ? open_images(path, options) : open_as(options.kind, path, options);
 }
 
 }  // namespace detail
 
 /// Opens "synthetic", a name with data in data/<name> (cifar-10, cifar-100, imagenet-1k), or a path, which may hold:
 /// the binary files of CIFAR-10 or CIFAR-100 (or be the folder above them); train/ with val/ or test/;
-/// <class>/<picture>; pictures without classes, at any depth. Throws Error{data} with one line that says what was found
-/// and what is expected.
+/// <class>/<picture>; pictures without classes, at any depth; or a list of pictures (.txt, .lst; train.txt with val.txt
+/// or test.txt). Throws Error{data} with one line that says what was found and what is expected.
 inline OpenedData open_dataset(const std::string& path_or_name, const DatasetOptions& options) {
   if (path_or_name == "synthetic" || options.kind == "synthetic") {
     const auto split = [&](Split which, i64 n) { return Synthetic(options.seed, which, n, options.image_size); };
