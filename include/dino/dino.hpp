@@ -101,6 +101,7 @@
 #include <dino/io/crc32c.hpp>
 #include <dino/io/evaluation_options.hpp>
 #include <dino/io/file.hpp>
+#include <dino/io/foreign_file.hpp>
 #include <dino/io/html.hpp>
 #include <dino/io/image.hpp>
 #include <dino/io/image_jpeg.hpp>

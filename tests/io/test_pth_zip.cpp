@@ -95,7 +95,7 @@ TEST_CASE("pth_zip: a file cut anywhere is refused", "[io][fault][F9]") {
   const auto bytes = pth::golden();
   for (size_t n = 0; n < bytes.size(); ++n) {
     const auto text = refusal(bytes.substr(0, n));
-    CHECK_THAT(text, contains(n < 4 ? "not a PyTorch file" : "the zip archive has no end: cut"));
+    CHECK_THAT(text, contains(n == 0 ? "empty" : n < 4 ? "not a PyTorch file" : "the zip archive has no end: cut"));
   }
   CHECK_THAT(refusal(bytes + "x"), contains("the zip archive has no end"));
   CHECK(refusal(bytes, true).empty());
@@ -126,8 +126,9 @@ TEST_CASE("pth_zip: a changed byte is an error or changes nothing that is read",
 }
 
 TEST_CASE("pth_zip: other files get a message that says what to do", "[io]") {
-  CHECK_THAT(refusal(""), contains("not a PyTorch file"));
-  CHECK_THAT(refusal("<!DOCTYPE html>"), contains("Give a file written by torch.save"));
+  CHECK_THAT(refusal(""), contains("empty. Copy or download the file again"));
+  CHECK_THAT(refusal("<!DOCTYPE html>"), contains("a web page, not weights"));
+  CHECK_THAT(refusal("some text"), contains("not a PyTorch file") && contains("Give a file written by torch.save"));
   const auto legacy = pth::unhex("80028a0a6cfc9c46f9206aa850192e8002") + std::string(100, 'x');
   CHECK_THAT(refusal(legacy), contains("old PyTorch format") && contains("torch.save(torch.load('in.pth'"));
   for (const char* name : {"a/code/__torch__.py", "a/constants.pkl"}) {
@@ -137,6 +138,7 @@ TEST_CASE("pth_zip: other files get a message that says what to do", "[io]") {
   }
   CHECK_THAT(refusal(pth::zip({{"a/version", "3\n"}}), true), contains("a zip archive without data.pkl"));
   CHECK_THAT(refusal(pth::zip({{"data.pkl", "."}}), true), contains("a zip archive without data.pkl"));
+  CHECK_THAT(refusal(pth::zip({{"t.npy", "x"}}), true), contains("an archive of numpy arrays (.npz)"));
   CHECK_THAT(refusal(pth::zip({}), true), contains("not a PyTorch file"));
   CHECK_THAT(refusal(pth::zip({{"a/data.pkl", "."}, {"b/data.pkl", "."}}), true), contains("two records"));
 }

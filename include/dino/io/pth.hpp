@@ -82,10 +82,10 @@ class TensorWalk {
   void add_name(std::string_view part) {
     constexpr i64 most = SafetensorsLimits{}.name;
     require(static_cast<i64>(name_.size() + part.size()) <= most, ErrorKind::weights,
-            "{}: the name {}{} has more than {} bytes: dictionaries nested too deep, or damage", where_, shown(name_),
-            shown(part), most);
-    require(valid_utf8(part) && printable(part), ErrorKind::weights, "{}: the name '{}{}' is not printable UTF-8",
-            where_, shown(name_), shown(part));
+            "{}: the name {}{} has more than {} bytes: dictionaries nested too deep, or damage. {}", where_,
+            shown(name_), shown(part), most, save_alone);
+    require(valid_utf8(part) && printable(part), ErrorKind::weights, "{}: the name '{}{}' is not printable UTF-8. {}",
+            where_, shown(name_), shown(part), save_alone);
     name_ += part;
   }
 
@@ -143,11 +143,11 @@ inline void find_records(std::vector<NamedTensor>& tensors, const PickleTree& tr
     const auto& storage = tree.storages[tensor->storage];
     const auto key = stem + "data/" + std::string(tree.text(storage.key));
     record = zip.find(key);
-    require(record != nullptr, ErrorKind::weights, "{}: there is no record {} for tensor {}: cut or damaged",
-            zip.path(), shown(key), name);
+    require(record != nullptr, ErrorKind::weights, "{}: there is no record {} for tensor {}: cut or damaged. {}",
+            zip.path(), shown(key), name, copy_again);
     require(record->size % storage.type->size == 0 && record->size / storage.type->size == storage.numel,
-            ErrorKind::weights, "{}: record {} has {} bytes, tensor {} needs {} elements of {}", zip.path(), shown(key),
-            record->size, name, storage.numel, storage.type->size);
+            ErrorKind::weights, "{}: record {} has {} bytes, tensor {} needs {} elements of {}. {}", zip.path(),
+            shown(key), record->size, name, storage.numel, storage.type->size, copy_again);
     i64 bytes = 0;
     const bool overflow = __builtin_mul_overflow(tensor->numel, dtype_size(storage.type->dtype), &bytes);
     budget.take(overflow ? -1 : bytes);
@@ -157,8 +157,8 @@ inline void find_records(std::vector<NamedTensor>& tensors, const PickleTree& tr
   std::sort(tensors.begin(), tensors.end(), by_name);
   const auto twice =
       std::adjacent_find(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.name == b.name; });
-  require(twice == tensors.end(), ErrorKind::weights, "{}: two tensors are called {}", zip.path(),
-          twice == tensors.end() ? "" : twice->name);
+  require(twice == tensors.end(), ErrorKind::weights, "{}: two tensors are called {}. {}", zip.path(),
+          twice == tensors.end() ? "" : twice->name, save_alone);
 }
 
 inline void check_root(const PickleTree& tree, const std::string& path) {
@@ -193,8 +193,8 @@ inline StateDict read_pth(const std::filesystem::path& path, const PickleLimits&
   detail::check_root(tree, zip.path());
   detail::TensorWalk walk(tree, zip.path(), budget);
   walk.run();
-  require(!walk.tensors.empty(), ErrorKind::weights, "{}: there is no tensor in it, only: {}", zip.path(),
-          detail::name_list(walk.ignored));
+  require(!walk.tensors.empty(), ErrorKind::weights, "{}: there is no tensor in it, only: {}. {}",
+          zip.path(), walk.ignored.empty() ? "nothing" : detail::name_list(walk.ignored), detail::save_alone);
   detail::find_records(walk.tensors, tree, zip, stem, budget);
   std::sort(walk.tensors.begin(), walk.tensors.end(),
             [](const auto& a, const auto& b) { return a.record->begin < b.record->begin; });

@@ -237,10 +237,15 @@ class PickleMachine {
     }
   }
 
-  /// (storage, offset, sizes, strides, requires_grad, hooks, ...)
+  /// (storage, offset, sizes, strides, requires_grad, hooks), and {'neg': True} for a view that turns the signs
   void tensor(const PickleValue& arguments) {
     const auto* v = elements(arguments, Kind::tuple, 4);
     check(v != nullptr, "a tensor with too few arguments");
+    const auto* more = elements(arguments, Kind::tuple, 7);
+    require(!more || more[6].kind != Kind::dict || tree_.sequences[more[6].index].empty(), ErrorKind::weights,
+            "{}: the tensor at byte {} is a view that negates or conjugates its numbers. Save what it shows: "
+            "tensor.resolve_conj().resolve_neg().clone()",
+            where_, opcode_at_);
     if (v[0].kind == Kind::object) return push(v[0]);
     check(v[0].kind == Kind::storage && v[1].kind == Kind::integer && v[2].kind == Kind::tuple &&
               v[3].kind == Kind::tuple,

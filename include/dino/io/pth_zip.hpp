@@ -1,7 +1,7 @@
 // The container of PyTorch files: a zip archive of uncompressed records, indexed from its central directory.
 #pragma once
 
-#include <dino/io/file.hpp>
+#include <dino/io/foreign_file.hpp>
 #include <dino/io/png_gate.hpp>
 
 #include <algorithm>
@@ -32,13 +32,6 @@ template <class T> T read_le(const u8* p) {
   return value;
 }
 
-/// A name from a hostile file, for a message: printable, at most 200 bytes.
-inline std::string shown(std::string_view name) {
-  std::string text(name.substr(0, 200));
-  for (char& c : text) c = c == '\n' ? '.' : c >= 0x20 && c < 0x7f ? c : '?';
-  return name.size() > 200 ? text + "..." : text;
-}
-
 /// Where the central directory stands, and where what closes the file begins.
 struct ZipDirectory {
   u64 begin = 0, size = 0, count = 0, disk = 0;
@@ -66,7 +59,7 @@ class StoredZip {
   static constexpr u64 max_entries = 1'000'000;
 
   explicit StoredZip(const std::filesystem::path& path) : file_(path, ErrorKind::weights) {
-    refuse_other_files();
+    detail::refuse_other_than_zip(file_);
     const auto directory = find_directory();
     read_directory(directory);
     locate_records(static_cast<i64>(directory.begin));
@@ -89,35 +82,25 @@ class StoredZip {
   std::vector<u8> read(const ZipEntry& entry) const {
     std::vector<u8> bytes(static_cast<size_t>(entry.size));
     file_.read_at(entry.begin, bytes);
-    check(detail::png_crc(bytes) == entry.crc, "record {} is damaged (wrong CRC-32). Copy or download the file again",
-          detail::shown(entry.name));
+    check(detail::png_crc(bytes) == entry.crc, "record {} is damaged (wrong CRC-32). {}", detail::shown(entry.name),
+          copy_again);
     return bytes;
   }
 
  private:
   static constexpr i64 end_size = 22, longest_comment = 65535;
+  static constexpr std::string_view copy_again = detail::copy_again, save_alone = detail::save_alone;
 
   template <class... Args> void check(bool condition, std::string_view pattern, const Args&... args) const {
     require(condition, ErrorKind::weights, "{}: {}", path(), condition ? "" : str(pattern, args...));
   }
   void check_damage(bool condition, std::string_view what) const {
-    check(condition, "damaged zip archive: {}. Copy or download the file again", what);
+    check(condition, "damaged zip archive: {}. {}", what, copy_again);
   }
   std::vector<u8> bytes_at(u64 offset, u64 size) const {
     std::vector<u8> bytes(size);
     file_.read_at(static_cast<i64>(offset), bytes);
     return bytes;
-  }
-
-  void refuse_other_files() const {
-    static constexpr u8 legacy[] = {0x80, 2, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};
-    const auto start = bytes_at(0, static_cast<u64>(std::min<i64>(file_.size(), sizeof(legacy))));
-    check(!std::equal(start.begin(), start.end(), std::begin(legacy), std::end(legacy)),
-          "old PyTorch format (before 1.6); load it with torch and save it again: python3 -c \"import torch; "
-          "torch.save(torch.load('in.pth', map_location='cpu', weights_only=True), 'out.pth')\"");
-    check(start.size() >= 4 && detail::read_le<u32>(start.data()) == 0x04034b50,
-          "not a PyTorch file: it does not begin as a zip archive does. Give a file written by torch.save, or a "
-          "safetensors file named .safetensors");
   }
 
   detail::ZipDirectory find_directory() const {
@@ -128,8 +111,8 @@ class StoredZip {
       if (detail::read_le<u32>(end) != 0x06054b50 || detail::read_le<u16>(end + 20) != length - at - end_size) continue;
       return directory_of(end, static_cast<u64>(file_.size() - length + at));
     }
-    fail(ErrorKind::weights, "{}: the zip archive has no end: cut, or not downloaded completely. Copy it again",
-         path());
+    fail(ErrorKind::weights, "{}: the zip archive has no end: cut, or not downloaded completely. {}", path(),
+         copy_again);
   }
 
   /// end: the end record, which stands at `at`. In front of it there may be the record of zip64 and its locator.
@@ -147,7 +130,7 @@ class StoredZip {
       }
     }
     check(one_disk && d.disk == 0, "the zip archive is spread over several disks. Join the parts");
-    check(d.count <= max_entries, "{} records in the zip archive, at most {}", d.count, max_entries);
+    check(d.count <= max_entries, "{} records in the zip archive, at most {}. {}", d.count, max_entries, save_alone);
     check_damage(d.size <= closing && d.begin == closing - d.size, "the central directory is not where it should be");
     check_damage(d.size / 46 >= d.count, "the central directory is too short");
     return d;
@@ -181,7 +164,8 @@ class StoredZip {
     std::sort(entries_.begin(), entries_.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
     const auto twice = std::adjacent_find(entries_.begin(), entries_.end(),
                                           [](const auto& a, const auto& b) { return a.name == b.name; });
-    if (twice != entries_.end()) check(false, "two records are called {}", detail::shown(twice->name));
+    if (twice != entries_.end())
+      check(false, "two records are called {}: not written by torch.save. {}", detail::shown(twice->name), save_alone);
   }
 
   /// The next entry of the central directory; returns its length.
@@ -193,22 +177,27 @@ class StoredZip {
     check_damage(length <= rest.size(), "a directory entry is cut");
     ZipEntry entry{{reinterpret_cast<const char*>(p) + 46, name}};
     const auto flags = detail::read_le<u16>(p + 8), method = detail::read_le<u16>(p + 10);
-    check(detail::valid_record_name(entry.name), "the record name '{}' is refused", detail::shown(entry.name));
+    check(detail::valid_record_name(entry.name),
+          "the record name '{}' is refused: torch.save writes no such name. Get the file from a source you trust",
+          detail::shown(entry.name));
     const auto inside = entry.name.substr(entry.name.find('/') + 1);
     check(inside != "constants.pkl" && !inside.starts_with("code/"),
           "a TorchScript program, not weights; save its weights: python3 -c \"import torch; "
           "torch.save(torch.jit.load('in.pt', map_location='cpu').state_dict(), 'out.pth')\"");
-    check((flags & 0x2041u) == 0, "record {} is encrypted", detail::shown(entry.name));
+    check(
+        (flags & 0x2041u) == 0,
+        "record {} is encrypted. Unpack the archive with its password and zip it again without compression: zip -0 -r",
+        detail::shown(entry.name));
     check(method == 0,
           "record {} is compressed (method {}), which torch.save never does. Unpack the archive and zip "
-          "it again without compression: zip -0",
+          "it again without compression: zip -0 -r",
           detail::shown(entry.name), method);
     u64 wide[] = {detail::read_le<u32>(p + 24), detail::read_le<u32>(p + 20), detail::read_le<u32>(p + 42)};
     widen(wide, rest.subspan(46 + name, extra), entry.name);
     const u64 limit = static_cast<u64>(file_.size());
-    check(detail::read_le<u16>(p + 34) == 0, "record {} is on another disk", detail::shown(entry.name));
-    check(wide[0] == wide[1] && wide[0] <= limit && wide[2] <= limit, "record {} lies outside the file",
-          detail::shown(entry.name));
+    check(detail::read_le<u16>(p + 34) == 0, "record {} is on another disk. Join the parts", detail::shown(entry.name));
+    check(wide[0] == wide[1] && wide[0] <= limit && wide[2] <= limit, "record {} lies outside the file. {}",
+          detail::shown(entry.name), copy_again);
     entry.size = static_cast<i64>(wide[0]);
     entry.header = static_cast<i64>(wide[2]);
     entry.crc = detail::read_le<u32>(p + 16);
@@ -225,7 +214,7 @@ class StoredZip {
     p += left > 0 ? 4 : 0;
     for (u64& value : values) {
       if (value != 0xffffffff) continue;
-      check((left -= 8) >= 0, "the zip64 field of record {} is missing", detail::shown(name));
+      check((left -= 8) >= 0, "the zip64 field of record {} is missing. {}", detail::shown(name), copy_again);
       value = detail::read_le<u64>(p);
       p += 8;
     }
@@ -240,16 +229,17 @@ class StoredZip {
     for (auto& entry : entries_) {
       const auto name = detail::shown(entry.name);
       const i64 fixed = 30 + static_cast<i64>(entry.name.size());
-      check(entry.header >= previous && fixed <= end - entry.header, "record {} overlaps what stands beside it", name);
+      check(entry.header >= previous && fixed <= end - entry.header, "record {} overlaps what stands beside it. {}",
+            name, copy_again);
       local.resize(static_cast<size_t>(fixed));
       file_.read_at(entry.header, local);
       const std::string_view text(reinterpret_cast<const char*>(local.data()), local.size());
       check(detail::read_le<u32>(local.data()) == 0x04034b50 && detail::read_le<u16>(local.data() + 8) == 0 &&
                 detail::read_le<u16>(local.data() + 26) == entry.name.size() && text.substr(30) == entry.name,
-            "the header of record {} is not where the directory says. Copy or download the file again", name);
+            "the header of record {} is not where the directory says. {}", name, copy_again);
       const i64 extra = detail::read_le<u16>(local.data() + 28);
       check(extra <= end - entry.header - fixed && entry.size <= end - entry.header - fixed - extra,
-            "record {} overlaps what stands beside it", name);
+            "record {} overlaps what stands beside it. {}", name, copy_again);
       entry.begin = entry.header + fixed + extra;
       previous = entry.begin + entry.size;
     }
@@ -268,10 +258,17 @@ inline std::string pth_stem(const StoredZip& zip) {
   std::string stem;
   for (const auto& entry : zip.entries()) {
     if (!entry.name.ends_with(suffix)) continue;
-    require(stem.empty(), ErrorKind::weights, "{}: two records {}data.pkl and {}: not written by torch.save",
-            zip.path(), detail::shown(stem), detail::shown(entry.name));
+    require(stem.empty(), ErrorKind::weights, "{}: two records {}data.pkl and {}: not written by torch.save. {}",
+            zip.path(), detail::shown(stem), detail::shown(entry.name), detail::save_alone);
     stem = entry.name.substr(0, entry.name.size() - suffix.size() + 1);
   }
+  const bool arrays = std::any_of(zip.entries().begin(), zip.entries().end(),
+                                  [](const ZipEntry& entry) { return entry.name.ends_with(".npy"); });
+  require(
+      !stem.empty() || !arrays, ErrorKind::weights,
+      "{}: an archive of numpy arrays (.npz), not weights. Save them with safetensors.numpy.save_file(dict(numpy.load("
+      "'in.npz')), 'out.safetensors')",
+      zip.path());
   require(!stem.empty(), ErrorKind::weights,
           "{}: a zip archive without data.pkl: not written by torch.save. Give a file of weights", zip.path());
   if (const auto* order = zip.find(stem + "byteorder")) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <dino/io/crc32c.hpp>
-#include <dino/io/file.hpp>
+#include <dino/io/foreign_file.hpp>
 #include <dino/io/safetensors_header.hpp>
 
 #include <numeric>
@@ -110,7 +110,7 @@ inline std::vector<u32> stored_sums(const SafetensorsHeader& header, const std::
   json.object("an object of checksums", [&](const std::string& name) {
     const auto at = std::lower_bound(order.begin(), order.end(), name,
                                      [&](u32 i, const std::string& wanted) { return tensors[i].name < wanted; });
-    if (at == order.end() || tensors[*at].name != name) json.refuse(str("no tensor is called {}", name));
+    if (at == order.end() || tensors[*at].name != name) json.refuse(str("no tensor is called {}", shown(name)));
     if (seen[*at]) json.refuse(str("duplicate key {}", name));
     const auto text = json.string("a checksum");
     const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), sums[*at], 16);
@@ -126,8 +126,8 @@ inline std::vector<u32> stored_sums(const SafetensorsHeader& header, const std::
 }
 
 inline void check_sum(u32 sum, u32 expected, const std::string& name, const std::string& path) {
-  require(sum == expected, ErrorKind::weights, "{}: data of {} is damaged (crc32c {}, expected {})", path, name,
-          hex8(sum), hex8(expected));
+  require(sum == expected, ErrorKind::weights, "{}: data of {} is damaged (crc32c {}, expected {}). {}", path, name,
+          hex8(sum), hex8(expected), copy_again);
 }
 
 }  // namespace detail
@@ -182,16 +182,17 @@ inline FileStamp write_safetensors(const std::filesystem::path& path, const Stat
 
 /// Reads and checks the header only. Throws Error{weights}.
 inline SafetensorsHeader read_safetensors_header(const InputFile& file, const SafetensorsLimits& limits = {}) {
-  require(file.size() >= 8, ErrorKind::weights, "{}: {} are too few: not a safetensors file, or cut", file.path(),
-          size_text(file.size()));
+  detail::refuse_other_than_safetensors(file);
+  require(file.size() >= 8, ErrorKind::weights, "{}: {} are too few: not a safetensors file, or cut. {}", file.path(),
+          size_text(file.size()), detail::copy_again);
   u64 length = 0;
   file.read_at(0, {reinterpret_cast<u8*>(&length), 8});
   require(length <= static_cast<u64>(file.size() - 8), ErrorKind::weights,
-          "{}: header length {} exceeds the file ({}): not a safetensors file, or damaged", file.path(), length,
-          size_text(file.size()));
+          "{}: header length {} exceeds the file ({}): not a safetensors file, or damaged. {}", file.path(), length,
+          size_text(file.size()), detail::copy_again);
   const i64 limit = std::min(limits.header, i64{100'000'000});
-  require(length <= static_cast<u64>(limit), ErrorKind::weights, "{}: header length {} exceeds the limit of {} bytes",
-          file.path(), length, limit);
+  require(length <= static_cast<u64>(limit), ErrorKind::weights,
+          "{}: header length {} exceeds the limit of {} bytes. {}", file.path(), length, limit, detail::write_again);
   std::string text(length, '\0');
   file.read_at(8, {reinterpret_cast<u8*>(text.data()), text.size()});
   return parse_safetensors_header(text, file.size(), file.path(), limits);

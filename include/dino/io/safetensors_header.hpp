@@ -1,6 +1,7 @@
 // The header of a safetensors file: parsed from hostile text, checked against the file size, and written.
 #pragma once
 
+#include <dino/io/foreign_file.hpp>
 #include <dino/io/json_cursor.hpp>
 #include <dino/io/state_dict.hpp>
 
@@ -68,7 +69,8 @@ inline void parse_type(JsonCursor& json, SafetensorsEntry& entry) {
   const auto name = json.string("a type");
   const auto* type = std::find_if(std::begin(safetensors_types), std::end(safetensors_types),
                                   [&](const auto& t) { return t.name == name; });
-  if (type == std::end(safetensors_types)) json.refuse(str("tensor {} has the unknown type {}", entry.name, name));
+  if (type == std::end(safetensors_types))
+    json.refuse(str("tensor {} has the unknown type {}", entry.name, shown(name)));
   entry.dtype = static_cast<DType>(type - safetensors_types);
 }
 
@@ -106,7 +108,7 @@ inline void parse_entry(JsonCursor& json, SafetensorsEntry& entry, const Safeten
     if (is("dtype", has_type)) return parse_type(json, entry);
     if (is("shape", has_shape)) return parse_shape(json, entry, limits);
     if (is("data_offsets", has_offsets)) return parse_offsets(json, entry);
-    json.refuse(str("unknown key {} in tensor {}", key, entry.name));
+    json.refuse(str("unknown key {} in tensor {}", shown(key), entry.name));
   });
   if (!has_type || !has_shape || !has_offsets) {
     json.refuse(str("tensor {} lacks {}", entry.name, !has_type ? "dtype" : !has_shape ? "shape" : "data_offsets"));
@@ -117,7 +119,8 @@ inline void parse_metadata(JsonCursor& json, Metadata& metadata, const Safetenso
   json.object("an object of strings", [&](std::string key) {
     if (static_cast<i64>(metadata.size()) == limits.metadata) json.refuse("too many entries in __metadata__");
     auto value = json.string("a string (__metadata__ holds strings only)");
-    if (!metadata.try_emplace(key, std::move(value)).second) json.refuse(str("duplicate key {} in __metadata__", key));
+    if (!metadata.try_emplace(key, std::move(value)).second)
+      json.refuse(str("duplicate key {} in __metadata__", shown(key)));
   });
 }
 
@@ -159,6 +162,35 @@ inline void check_ranges(SafetensorsHeader& header, std::string_view path) {
           header.file_size - header.data_begin);
 }
 
+inline constexpr std::string_view write_again =
+    "Copy or download the file again, or write it again with save_file of safetensors.torch";
+
+/// All checks but that the types can be loaded.
+inline SafetensorsHeader checked_header(std::string_view text, i64 file_size, const std::string& path,
+                                        const SafetensorsLimits& limits) {
+  require(valid_utf8(text), ErrorKind::weights, "{}: the header is not UTF-8: not a safetensors file", path);
+  SafetensorsHeader header;
+  header.data_begin = 8 + static_cast<i64>(text.size());
+  header.file_size = file_size;
+  JsonCursor json(text, path + ": the header");
+  bool has_metadata = false;
+  json.object("an opening brace", [&](std::string name) {
+    if (name == "__metadata__") {
+      if (std::exchange(has_metadata, true)) json.refuse("duplicate key __metadata__");
+      return parse_metadata(json, header.metadata, limits);
+    }
+    if (static_cast<i64>(header.tensors.size()) == limits.tensors) json.refuse("too many tensors");
+    if (static_cast<i64>(name.size()) > limits.name) json.refuse(str("a name of more than {} bytes", limits.name));
+    if (!printable(name)) json.refuse("a name with control characters");
+    header.tensors.emplace_back().name = std::move(name);
+    parse_entry(json, header.tensors.back(), limits);
+  });
+  json.expect_end();
+  check_names_unique(header.tensors, json);
+  check_ranges(header, path);
+  return header;
+}
+
 }  // namespace detail
 
 /// Parses and checks a header (the text after the 8 bytes of its length) of a file of file_size bytes, in the order of
@@ -166,30 +198,16 @@ inline void check_ranges(SafetensorsHeader& header, std::string_view path) {
 /// Throws Error{weights}. Memory: less than three times the text.
 inline SafetensorsHeader parse_safetensors_header(std::string_view text, i64 file_size, const std::string& path,
                                                   const SafetensorsLimits& limits = {}) {
-  require(detail::valid_utf8(text), ErrorKind::weights, "{}: the header is not UTF-8: not a safetensors file", path);
   SafetensorsHeader header;
-  header.data_begin = 8 + static_cast<i64>(text.size());
-  header.file_size = file_size;
-  detail::JsonCursor json(text, path + ": the header");
-  bool has_metadata = false;
-  json.object("an opening brace", [&](std::string name) {
-    if (name == "__metadata__") {
-      if (std::exchange(has_metadata, true)) json.refuse("duplicate key __metadata__");
-      return detail::parse_metadata(json, header.metadata, limits);
-    }
-    if (static_cast<i64>(header.tensors.size()) == limits.tensors) json.refuse("too many tensors");
-    if (static_cast<i64>(name.size()) > limits.name) json.refuse(str("a name of more than {} bytes", limits.name));
-    if (!detail::printable(name)) json.refuse("a name with control characters");
-    header.tensors.emplace_back().name = std::move(name);
-    detail::parse_entry(json, header.tensors.back(), limits);
-  });
-  json.expect_end();
-  detail::check_names_unique(header.tensors, json);
-  detail::check_ranges(header, path);
+  try {
+    header = detail::checked_header(text, file_size, path, limits);
+  } catch (const Error& error) {
+    fail(error.kind(), "{}. {}", error.what(), detail::write_again);
+  }
   for (const auto& t : header.tensors) {
     require(detail::type_index(t) < detail::loadable_types, ErrorKind::weights,
             "{}: tensor {} has type {}, which cannot be loaded; convert to F32 with Python: from safetensors.torch "
-            "import load_file, save_file; save_file({{k: v.float() for k, v in load_file('in').items()}, 'out')",
+            "import load_file, save_file; save_file({k: v.float() for k, v in load_file('in').items()}, 'out')",
             path, t.name, detail::safetensors_types[detail::type_index(t)].name);
   }
   return header;
