@@ -60,14 +60,15 @@ def from_env_file(path):
 
 def load_modules():
     """Imports what CIFAR does without. huggingface_hub reads its settings when it is imported."""
-    for name, value in (
-        ("HF_HUB_DOWNLOAD_TIMEOUT", "60"),
-        ("HF_HUB_ETAG_TIMEOUT", "60"),
-        ("HF_HUB_VERBOSITY", "critical"),
-        ("HF_HUB_DISABLE_XET", "1"),
-    ):  # plain HTTP: one connection a shard, and only we hold the token
-        os.environ.setdefault(name, value)
-    os.environ.update(HF_HUB_DISABLE_TELEMETRY="1", HF_HUB_DISABLE_PROGRESS_BARS="1", HF_DEBUG="0")
+    for name in ("HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"):
+        os.environ.setdefault(name, "60")
+    os.environ.update(
+        HF_HUB_DISABLE_TELEMETRY="1",
+        HF_HUB_DISABLE_PROGRESS_BARS="1",
+        HF_HUB_VERBOSITY="critical",
+        HF_DEBUG="0",
+        HF_HUB_DISABLE_XET="1",  # its own protocol does not go through the client that guards the token
+    )
     try:
         import huggingface_hub
         import pyarrow.parquet

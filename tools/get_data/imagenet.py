@@ -131,7 +131,7 @@ class Extractor:
             "images": len(lines),
             "bad": len(bad),
             "bytes": shard.size,
-            "sha256": shard.sha256,
+            "sha256": shard.sha256 or digest(path),
             "revision": REVISION,
             "complete": limit is None or (only is None and len(lines) + len(bad) == len(targets)),
         }
@@ -210,13 +210,21 @@ class Extractor:
 class Download:
     """One run."""
 
-    def __init__(self, hub, dest, work, options, terminal):
-        self.hub, self.dest, self.work, self.options, self.terminal = hub, dest, work, options, terminal
+    def __init__(self, hub, every, dest, work, options, terminal):
+        self.hub, self.every, self.dest, self.work, self.options, self.terminal = (
+            hub,
+            every,
+            dest,
+            work,
+            options,
+            terminal,
+        )
         self.journal = Journal(work, REVISION)
         self.extractor = Extractor(dest, work, hub.parquet, terminal)
         self.shards = work.path / "shards"
         shutil.rmtree(self.shards / ".cache", ignore_errors=True)  # half-written files of an interrupted run
         self.failed = False
+        self.tell_kept()
 
     def check(self, shard, path):
         if path.stat().st_size != shard.size:
@@ -235,9 +243,15 @@ class Download:
                 path.unlink(missing_ok=True)
             raise
         self.journal.add(entry)
+        self.tell_kept()
         if not self.options.keep_shards:
             path.unlink(missing_ok=True)
         return shard
+
+    def tell_kept(self):
+        """Lets messages about a failure say what is done."""
+        kept = sum(self.journal.done(shard.name) for shard in self.every)
+        self.hub.kept = f" ({kept} of {len(self.every)} files are kept)"
 
     def unless_failed(self, shard):
         return [] if self.failed else [self.one(shard)]
@@ -258,7 +272,6 @@ class Download:
                     finished += future.result()
                 except Failure as error:
                     self.failed, failure = True, failure or error
-                self.hub.kept = f" ({kept + len(finished)} of {len(shards)} files are kept)"
                 progress.name = f"{kept + len(finished)}/{len(shards)}"
                 progress.set(sum(shard.size for shard in finished), tail)
         finally:
@@ -297,9 +310,7 @@ def get(options, terminal):
         terminal.result(f"the hub grants access; would write {dest}; nothing was done (--dry-run)")
         return
     with Workplace(dest) as work:
-        download = Download(hub, dest, work, options, terminal)
-        kept = sum(download.journal.done(shard.name) for shard in every)
-        hub.kept = f" ({kept} of {len(every)} files are kept)"
+        download = Download(hub, every, dest, work, options, terminal)
         if options.limit is None:
             download.all(every)
         else:
