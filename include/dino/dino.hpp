@@ -99,6 +99,7 @@
 #include <dino/io/config.hpp>
 #include <dino/io/contact_sheet.hpp>
 #include <dino/io/crc32c.hpp>
+#include <dino/io/data_path.hpp>
 #include <dino/io/evaluation_options.hpp>
 #include <dino/io/file.hpp>
 #include <dino/io/foreign_file.hpp>

@@ -101,13 +101,13 @@ TEST_CASE("cifar: a label out of range is refused with file, record, value and r
   CHECK(refusal(folder.path, load_cifar10) ==
         (folder / "test_batch.bin").string() +
             " record 1: label 83, expected 0..9. The file is damaged or not CIFAR-10. "
-            "Get cifar-10-binary.tar.gz from "
+            "Get it with tools/get_data.py cifar-10, or cifar-10-binary.tar.gz from "
             "https://www.cs.toronto.edu/~kriz/cifar.html");
   write(folder / "train.bin", records({{20, 1}}));
   CHECK(refusal(folder.path, load_cifar100) ==
         (folder / "train.bin").string() +
             " record 0: coarse label 20, expected 0..19. The file is damaged or not "
-            "CIFAR-100. Get cifar-100-binary.tar.gz from "
+            "CIFAR-100. Get it with tools/get_data.py cifar-100, or cifar-100-binary.tar.gz from "
             "https://www.cs.toronto.edu/~kriz/cifar.html");
 }
 
@@ -120,29 +120,33 @@ TEST_CASE("cifar: cut, grown and empty files are refused with their size", "[dat
     other.resize(static_cast<size_t>(static_cast<i64>(bytes.size()) + change));
     write(file, other);
     CHECK(refusal(folder.path, load_cifar10) ==
-          str("{}: {} bytes, expected a multiple of 3,073: the file is cut or damaged. Get cifar-10-binary.tar.gz from "
+          str("{}: {} bytes, expected a multiple of 3,073: the file is cut or damaged. Get it with tools/get_data.py "
+              "cifar-10, or cifar-10-binary.tar.gz from "
               "https://www.cs.toronto.edu/~kriz/cifar.html",
               file.string(), change < 0 ? "6,145" : "6,147"));
   }
   write(file, {});
-  CHECK(refusal(folder.path, load_cifar10) == file.string() +
-                                                  ": the file is empty. Get cifar-10-binary.tar.gz from "
-                                                  "https://www.cs.toronto.edu/~kriz/cifar.html");
+  CHECK(refusal(folder.path, load_cifar10) ==
+        file.string() +
+            ": the file is empty. Get it with tools/get_data.py cifar-10, or cifar-10-binary.tar.gz from "
+            "https://www.cs.toronto.edu/~kriz/cifar.html");
 }
 
 TEST_CASE("cifar: folders without training images are refused", "[data]") {
   const TemporaryFolder folder;
   CHECK(refusal(folder.path, load_cifar10) ==
         folder.path.string() +
-            ": no CIFAR-10 here, expected data_batch_1.bin to data_batch_5.bin. Get cifar-10-binary.tar.gz from "
+            ": no CIFAR-10 here, expected data_batch_1.bin to data_batch_5.bin. Get it with tools/get_data.py "
+            "cifar-10, or cifar-10-binary.tar.gz from "
             "https://www.cs.toronto.edu/~kriz/cifar.html");
-  CHECK(refusal(folder.path, load_cifar100) ==
-        folder.path.string() +
-            ": no CIFAR-100 here, expected train.bin and test.bin. Get cifar-100-binary.tar.gz from "
-            "https://www.cs.toronto.edu/~kriz/cifar.html");
+  CHECK(refusal(folder.path, load_cifar100) == folder.path.string() +
+                                                   ": no CIFAR-100 here, expected train.bin and test.bin. Get it with "
+                                                   "tools/get_data.py cifar-100, or cifar-100-binary.tar.gz from "
+                                                   "https://www.cs.toronto.edu/~kriz/cifar.html");
   write(folder / "test_batch.bin", records({{1}}));
   CHECK(refusal(folder.path, load_cifar10) ==
         folder.path.string() +
-            ": no training images, expected data_batch_1.bin to data_batch_5.bin. Get cifar-10-binary.tar.gz from "
+            ": no training images, expected data_batch_1.bin to data_batch_5.bin. Get it with tools/get_data.py "
+            "cifar-10, or cifar-10-binary.tar.gz from "
             "https://www.cs.toronto.edu/~kriz/cifar.html");
 }

@@ -139,8 +139,9 @@ TEST_CASE("open dataset: every refusal says what was found and what is expected"
   CHECK(refusal("") == "no data named. Expected a folder or the word synthetic");
   CHECK(refusal(root / "nope") ==
         at + "/nope: no such folder. Expected a folder of images, the binary files of CIFAR, or the word synthetic");
-  CHECK(refusal(root / "cifar-10") == at + "/cifar-10: no such folder. Get cifar-10-binary.tar.gz from "
-                                           "https://www.cs.toronto.edu/~kriz/cifar.html");
+  CHECK(refusal(root / "cifar-10") ==
+        at + "/cifar-10: no such folder. Get it with tools/get_data.py cifar-10, or cifar-10-binary.tar.gz from "
+             "https://www.cs.toronto.edu/~kriz/cifar.html");
   CHECK(refusal(root.path) ==
         "no images under " + at +
             ". Expected train/<class>/*.jpg, <class>/*.jpg, or pictures without classes (jpg, png, "
@@ -162,12 +163,13 @@ TEST_CASE("open dataset: every refusal says what was found and what is expected"
   CHECK(refusal(root / "imagenet") ==
         at + "/imagenet holds neither train/ nor class folders. Did you mean " + at + "/imagenet/ILSVRC2012?");
   touch(root / "python/data_batch_1");
-  CHECK(refusal(root / "python") ==
-        at + "/python holds the Python version of CIFAR-10, the binary one is read. Get cifar-10-binary.tar.gz from "
-             "https://www.cs.toronto.edu/~kriz/cifar.html");
+  CHECK(refusal(root / "python") == at + "/python holds the Python version of CIFAR-10, the binary one is read. Get it "
+                                         "with tools/get_data.py cifar-10, or cifar-10-binary.tar.gz from "
+                                         "https://www.cs.toronto.edu/~kriz/cifar.html");
   touch(root / "flat/1.jpg");
   CHECK(refusal(root / "flat", "cifar-10") ==
-        at + "/flat: no CIFAR-10 here, expected data_batch_1.bin to data_batch_5.bin. Get cifar-10-binary.tar.gz from "
+        at + "/flat: no CIFAR-10 here, expected data_batch_1.bin to data_batch_5.bin. Get it with tools/get_data.py "
+             "cifar-10, or cifar-10-binary.tar.gz from "
              "https://www.cs.toronto.edu/~kriz/cifar.html");
 }
 
@@ -175,10 +177,10 @@ TEST_CASE("open dataset: a flat validation folder takes its labels from a file",
   const TemporaryFolder root;
   for (const char* file : {"train/n1/1.jpg", "train/n2/1.jpg", "val/a.JPEG", "val/b.JPEG"}) touch(root / file);
   touch(root / "ILSVRC2012_validation_ground_truth.txt");
-  CHECK(open(root.path).notes == std::vector<std::string>{
-                                     "val/ is not used: ILSVRC2012_validation_ground_truth.txt numbers the classes as "
-                                     "the devkit's meta.mat does, not as the folders; expected val.txt with lines NAME "
-                                     "WNID"});
+  CHECK(open(root.path).notes ==
+        std::vector<std::string>{"val/ is not used: ILSVRC2012_validation_ground_truth.txt numbers the classes as "
+                                 "the devkit's meta.mat does, not as the folders; expected val.txt with lines NAME "
+                                 "WNID"});
   std::ofstream(root / "val.txt") << "b.JPEG 1\n";
   const OpenedData data = open(root.path);
   REQUIRE(data.test);

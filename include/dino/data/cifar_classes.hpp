@@ -10,7 +10,8 @@ namespace dino::inline DINO_ABI::detail {
 
 /// What to do when files of CIFAR are missing or damaged. kind: "cifar-10" or "cifar-100".
 inline std::string cifar_source(const std::string& kind) {
-  return "Get " + kind + "-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html";
+  return "Get it with tools/get_data.py " + kind + ", or " + kind +
+         "-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html";
 }
 
 inline std::vector<std::string> cifar10_classes() {

@@ -7,6 +7,7 @@
 #include <dino/data/image_list.hpp>
 #include <dino/data/sampler.hpp>
 #include <dino/data/synthetic.hpp>
+#include <dino/io/data_path.hpp>
 
 #include <cmath>
 #include <filesystem>
@@ -181,7 +182,7 @@ inline OpenedData open_pictures(const std::filesystem::path& path, const Dataset
 }
 
 inline std::string data_source(const std::string& name) {
-  return name == "imagenet-1k" ? "Get it from https://huggingface.co/datasets/ILSVRC/imagenet-1k" : cifar_source(name);
+  return name == "imagenet-1k" ? "Get it with tools/get_data.py imagenet-1k" : cifar_source(name);
 }
 
 inline void require_folder(const std::string& name, const std::filesystem::path& path) {
@@ -247,10 +248,7 @@ inline OpenedData open_dataset(const std::string& path_or_name, const DatasetOpt
                                     {}});
   }
   require(!path_or_name.empty(), ErrorKind::data, "no data named. Expected a folder or the word synthetic");
-  std::filesystem::path path = path_or_name;
-  std::error_code error;
-  const bool known = path_or_name == "cifar-10" || path_or_name == "cifar-100" || path_or_name == "imagenet-1k";
-  if (known && !std::filesystem::exists(path, error)) path = std::filesystem::path("data") / path_or_name;
+  const auto path = data_path(path_or_name);
   detail::require_folder(path.filename().string(), path);
   return detail::open_path(path, options);
 }

@@ -1,6 +1,7 @@
 // The table of options of the programs.
 #pragma once
 
+#include <dino/io/data_path.hpp>
 #include <dino/io/evaluation_options.hpp>
 #include <dino/io/run_options.hpp>
 #include <dino/io/training_options.hpp>
@@ -32,7 +33,7 @@ inline std::span<const OptionRow> program_options() { return options_detail::pro
 /// down; otherwise a folder of images. ImageNet is such a folder too, and has the general defaults.
 inline std::string recognise_data_set(const std::string& path) {
   if (path == "synthetic") return path;
-  const std::filesystem::path folder(path);
+  const auto folder = data_path(path);
   std::error_code ignored;
   const auto has = [&](const char* inner, const char* file) {
     return std::filesystem::exists(folder / file, ignored) || std::filesystem::exists(folder / inner / file, ignored);
