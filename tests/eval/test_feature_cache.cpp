@@ -292,22 +292,7 @@ TEST_CASE("feature_cache: a cache that another process fills is refused", "[eval
   CHECK_THROWS_WITH(make(folder.path, extract), contains("is in use by"));
 }
 
-TEST_CASE("feature_cache: the hash of weights knows names, shapes and bytes", "[eval]") {
-  const std::vector<float> a{1, 2, 3, 4}, b{1, 2, 3, 5};
-  const auto hash = [](const char* name, const Shape& shape, const std::vector<float>& values, const char* text = "") {
-    const std::vector tensors{tensor_view(name, shape, values)};
-    return weights_hash(tensors, text);
-  };
-  const auto base = hash("w", {2, 2}, a);
-  CHECK(base.size() == 16);
-  CHECK(base == hash("w", {2, 2}, a));
-  CHECK(base != hash("v", {2, 2}, a));
-  CHECK(base != hash("w", {4}, a));
-  CHECK(base != hash("w", {2, 2}, b));
-  CHECK(base != hash("w", {2, 2}, a, "6 heads"));
-}
-
-TEST_CASE("feature_rows: rows of a cache are read as unit rows with the bits of normalize_rows", "[eval]") {
+TEST_CASE("feature_cache: its rows are read as unit rows with the bits of normalize_rows", "[eval]") {
   const TemporaryFolder folder;
   HostContext ctx(2);
   Extract extract{ctx};
@@ -318,29 +303,4 @@ TEST_CASE("feature_rows: rows of a cache are read as unit rows with the bits of 
   std::vector<float> buffer;
   const auto got = rows.read(1, 9, buffer);
   CHECK(std::equal(got.begin(), got.end(), expected.values.begin() + 48));
-  auto set = cache.load();
-  const auto from_memory = unit_rows(ctx, rows_of(set)).read(1, 9, buffer);
-  CHECK(std::equal(from_memory.begin(), from_memory.end(), expected.values.begin() + 48));
-  set.values[50] = std::numeric_limits<float>::quiet_NaN();
-  CHECK_THROWS_WITH(unit_rows(ctx, rows_of(set)).read(0, 3, buffer),
-                    contains("row 1 holds values that are not finite"));
-}
-
-TEST_CASE("feature_rows: selected rows stand in the order asked for", "[eval]") {
-  const TemporaryFolder folder;
-  HostContext ctx(2);
-  Extract extract{ctx};
-  const auto cache = make(folder.path, extract);
-  const auto all = cache.load();
-  const std::vector<i64> positions{9, 2, 3, 4, 0, 4};
-  const auto rows = select_rows(rows_of(cache), positions);
-  std::vector<float> buffer;
-  const auto got = rows.read(1, 5, buffer);
-  REQUIRE(got.size() == 5 * 48);
-  for (size_t i = 0; i < 5; ++i) {
-    CHECK(rows.labels[i] == all.labels[static_cast<size_t>(positions[i])]);
-    CHECK(std::equal(got.begin() + static_cast<i64>(i) * 48, got.begin() + static_cast<i64>(i + 1) * 48,
-                     all.values.begin() + positions[i + 1] * 48));
-  }
-  CHECK_THROWS_WITH(select_rows(rows_of(cache), {11}), "select_rows: row 11 of 11");
 }
