@@ -132,6 +132,22 @@ TEST_CASE("safetensors_header: a known type that cannot be loaded comes with the
   }
 }
 
+TEST_CASE("safetensors_header: texts of the file cannot write to the terminal", "[io]") {
+  const auto what = [](const std::string& text) -> std::string {
+    try {
+      parse_safetensors_header(text, 8 + static_cast<i64>(text.size()), "w");
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  for (const auto* text : {R"({"t":{"\u001b[2J":1}})", R"({"t":{"dtype":"\u001b[2J"}})",
+                           R"({"__metadata__":{"\u001b[2J":"","\u001b[2J":""}})"}) {
+    INFO(text);
+    CHECK_THAT(what(text), Contains("?[2J") && !Contains("\x1b") && Contains("Copy or download the file again"));
+  }
+}
+
 TEST_CASE("safetensors_header: limits hold", "[io]") {
   refuse(tensor("F32", "[1,1,1,1,1,1,1,1,1]", "[0,4]"), "tensor t has more than 8 dimensions", 4);
   refuse(tensor("F32", "[1,1,1,1,1,1,1]", "[0,4]"), "tensor t has 7 dimensions, at most 6 are supported", 4);
