@@ -70,7 +70,7 @@ inline std::pair<std::string_view, std::string_view> cut_name(std::string_view n
   return {name.substr(0, at), name.substr(at)};
 }
 
-inline bool is_number(std::string_view text) {
+inline bool is_digits(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
@@ -96,7 +96,7 @@ inline std::optional<HubName> hugging_face_name(std::string_view name) {
   for (const std::string_view list : {"encoder.layer.", "layers."}) {
     if (!name.starts_with(list)) continue;
     const auto [number, rest] = cut_name(name.substr(list.size()), 1);
-    if (number.empty() || !is_number(number.substr(0, number.size() - 1))) return std::nullopt;
+    if (number.empty() || !is_digits(number.substr(0, number.size() - 1))) return std::nullopt;
     return rename_by(hugging_face_block_names, rest, "blocks." + std::string(number));
   }
   return rename_by(hugging_face_names, name, "");
@@ -106,7 +106,7 @@ inline std::optional<HubName> hugging_face_name(std::string_view name) {
 inline std::string without_chunk(const std::string& name) {
   const auto [front, rest] = cut_name(name, 2);
   const auto [second, tail] = cut_name(rest, 1);
-  if (front.starts_with("blocks.") && !second.empty() && is_number(second.substr(0, second.size() - 1))) {
+  if (front.starts_with("blocks.") && !second.empty() && is_digits(second.substr(0, second.size() - 1))) {
     return "blocks." + std::string(rest);
   }
   return name;
