@@ -21,6 +21,7 @@ struct ParamSegment {
   Init init;
   bool decay = false;   // takes weight decay: rank 2 or more and not a bias
   bool frozen = false;  // never trained: its gradient sink is null
+  double rate = 1;      // factor of the learning rate
   i64 steps = 0;        // updates so far; stays behind while a tensor is skipped
 };
 

@@ -61,7 +61,7 @@ template <class T, class D> UpdatePlan<T, D> plan_update(ParamStore<T, D>& param
     plan.ranges.push_back({.offset = segment.offset,
                            .n = segment.shape.numel(),
                            .count = segment.steps + 1,
-                           .lr = 1,
+                           .lr = static_cast<A>(segment.rate),
                            .decay = segment.decay ? A(1) : A(0),
                            .adapt = segment.shape.rank() != 1});
     plan.index.push_back(static_cast<i64>(i));
