@@ -15,7 +15,7 @@ void Pretrain::record_knn(const std::vector<dino::KnnScore>& scores, const std::
                       .set("epoch", epochs_done())
                       .set("name", baseline.empty() ? "knn" : "knn_" + baseline)
                       .set("k", s.k);
-    metrics_->write(record.set("top1", s.top1).set("top5", s.top5));
+    run_.write(record.set("top1", s.top1).set("top5", s.top5));
   }
 }
 
@@ -45,8 +45,8 @@ void Pretrain::evaluate() {
   const auto scores = teacher_knn();
   trained_ = scores[0].top1;
   record_knn(scores, "");
-  say(str("  + k-NN({}) {} %   step {}", scores[0].k, dino::number_text(std::round(scores[0].top1 * 10) / 10),
-          trainer_->steps_done()));
+  run_.say(str("  + k-NN({}) {} %   step {}", scores[0].k, dino::number_text(std::round(scores[0].top1 * 10) / 10),
+               trainer_->steps_done()));
 }
 
 std::string Pretrain::comparison() const {

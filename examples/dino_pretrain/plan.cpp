@@ -63,7 +63,7 @@ Plan make_plan(const dino::PretrainConfig& config, const Sets& sets, const dino:
   } else {
     d.micro_batch = micro_batch > 0 ? micro_batch : dino::choose_micro_batch(d, plan.groups, dino::available_memory());
   }
-  plan.last_step = config.max_steps > 0 ? std::min(d.total_steps, config.max_steps) : d.total_steps;
+  plan.last_step = config.run.max_steps > 0 ? std::min(d.total_steps, config.run.max_steps) : d.total_steps;
   const ModelSize size(d);
   plan.checkpoint_bytes = 4 * 4 * size.padded;  // student, teacher, two moments
   plan.lines = plan_lines(config, sets, plan, size);

@@ -3,7 +3,6 @@
 
 #include <dino/io/options.hpp>
 
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -11,8 +10,5 @@ namespace programs {
 
 /// Trains to the end, to --max-steps, to --time-limit, or to a signal; returns the exit code (pretrain.cpp).
 int pretrain(const dino::Options& options, const std::vector<std::string>& command);
-
-/// Writes report.html of a run folder and returns its path (report.cpp).
-std::filesystem::path write_run_report(const std::filesystem::path& folder);
 
 }  // namespace programs

@@ -1,22 +1,19 @@
 // A pre-training run: data, trainer, k-NN, checkpoints, metrics and report, in one folder.
 #pragma once
 
+#include "../common/training_run.hpp"
 #include "plan.hpp"
 #include "training.hpp"
 
 #include <dino/data/loader.hpp>
 #include <dino/data/multicrop.hpp>
 #include <dino/eval/knn.hpp>
-#include <dino/io/checkpoint.hpp>
-#include <dino/io/metrics.hpp>
-#include <dino/io/options.hpp>
-#include <dino/io/progress.hpp>
-#include <dino/io/run_dir.hpp>
 #include <dino/io/weights.hpp>
 #include <dino/ssl/health.hpp>
 
 #include <functional>
 #include <optional>
+#include <sstream>
 
 namespace programs {
 
@@ -33,25 +30,18 @@ class Pretrain {
 
  private:
   // start.cpp
-  std::optional<dino::LoadedCheckpoint> restore();
   dino::Record facts() const;
   i64 ctx_threads() const { return const_cast<dino::HostContext&>(ctx_).threads().threads(); }
   std::string device_name() const { return device_.cuda ? str("cuda:{}", device_.index) : "cpu"; }
-  void print_header();
   void start_progress();
 
   // train.cpp
-  void say(const std::string& line);
-  void event(const std::string& what, const std::string& detail);
   void train();
   void after_step(const dino::StepReport& r, const dino::Batch& batch, double seconds, dino::HealthMonitor& health);
-  void check_finite(const dino::StepReport& r);
   void write_step(const dino::StepReport& r, double wait);
   void write_epoch();
   double epochs_done() const;
   bool knn_due(i64 done) const;
-  bool save_due(i64 done) const;
-  void report_bad(const dino::BadSample& bad);
   void write_sample_crops();
 
   // evaluate.cpp
@@ -88,18 +78,13 @@ class Pretrain {
   dino::DeviceChoice device_;  // before the folder: a device that is missing leaves nothing behind
   Sets sets_;
   dino::MultiCrop crops_;
-  dino::RunDir folder_;
+  TrainingRun run_;
   dino::HostContext ctx_;
-  dino::CheckpointFolder checkpoints_;
   std::unique_ptr<Training> trainer_;
-  std::optional<dino::Metrics> metrics_;
-  std::optional<dino::Progress> progress_;
   std::optional<double> pixels_, untrained_, trained_;
   EpochSums epoch_;
   Plan plan_;
-  i64 started_at_ = 0, saved_step_ = -1;
-  i64 skipped_ = 0, skipped_in_row_ = 0, bad_samples_ = 0;
-  double saved_time_ = 0;
+  i64 started_at_ = 0;
 };
 
 }  // namespace programs

@@ -10,32 +10,19 @@
 namespace programs {
 
 int Pretrain::run() {
-  print_header();
+  run_.print_header(ctx_threads(), device_.why, plan_.lines);
   if (trainer_->steps_done() >= plan_.last_step) {
-    say(str("finished: {} of {} steps are done. Nothing to do", trainer_->steps_done(), plan_.last_step));
+    run_.say(str("finished: {} of {} steps are done. Nothing to do", trainer_->steps_done(), plan_.last_step));
     return 0;
   }
   write_sample_crops();
   start_progress();
-  event(started_at_ > 0 ? "resume" : "start", str("step {}", started_at_));
+  run_.event(started_at_, started_at_ > 0 ? "resume" : "start", str("step {}", started_at_));
   if (started_at_ == 0) measure_baselines();
   train();
   finish();
   if (stop_signal() != 0) return stop_signal() == SIGTERM ? 143 : 130;
   return 0;
-}
-
-void Pretrain::say(const std::string& line) {
-  folder_.log(line);
-  if (progress_) {
-    progress_->note(line);
-  } else if (!config_.common.quiet) {
-    std::cerr << line << '\n';
-  }
-}
-
-void Pretrain::event(const std::string& what, const std::string& detail) {
-  metrics_->write(dino::Record("event").set("step", trainer_->steps_done()).set("what", what).set("detail", detail));
 }
 
 void Pretrain::train() {
@@ -46,36 +33,31 @@ void Pretrain::train() {
   loading.start = {static_cast<dino::u64>(trainer_->steps_done() / plan_.dino.steps_per_epoch),
                    trainer_->steps_done() % plan_.dino.steps_per_epoch};
   loading.max_bad_fraction = config_.common.max_bad_fraction;
-  loading.on_bad = [this](const dino::BadSample& bad) { report_bad(bad); };
+  loading.on_bad = [this](const dino::BadSample& bad) { run_.report_bad(bad); };
   dino::Loader loader(sets_.train, crops_, loading);
   dino::HealthMonitor health(config_.k_dim, config_.model.embed_dim, trainer_->config().warmup_steps);
-  const double begun = dino::monotonic_seconds();
-  saved_time_ = begun;
-  saved_step_ = trainer_->steps_done();
+  run_.start_clock(trainer_->steps_done());
   while (trainer_->steps_done() < plan_.last_step && stop_signal() == 0) {
     const auto& batch = loader.next();
     const double before = dino::monotonic_seconds();
     const auto report = trainer_->step(batch);
     after_step(report, batch, dino::monotonic_seconds() - before, health);
-    if (config_.time_limit > 0 && dino::monotonic_seconds() - begun > config_.time_limit) {
-      say("time limit reached");
-      break;
-    }
+    if (run_.time_is_over()) break;
   }
 }
 
 void Pretrain::after_step(const dino::StepReport& r, const dino::Batch& batch, double seconds,
                           dino::HealthMonitor& health) {
   const i64 done = trainer_->steps_done();
-  check_finite(r);
+  run_.count_update(done, r.loss, r.grad_norm, r.skipped);
   const double wait = batch.wait_seconds / (batch.wait_seconds + seconds);
   epoch_.add(r, wait);
-  progress_->update({.step = done, .loss = r.loss, .lr = r.lr, .data_wait = wait});
-  if (done % std::max<i64>(1, config_.log_every) == 0 || done == plan_.last_step || done == started_at_ + 1)
+  run_.show({.step = done, .loss = r.loss, .lr = r.lr, .data_wait = wait});
+  if (done % std::max<i64>(1, config_.run.log_every) == 0 || done == plan_.last_step || done == started_at_ + 1)
     write_step(r, wait);
   for (const auto& alarm : health.observe(done, {r.loss, r.teacher_entropy, r.batch_entropy, r.feature_std})) {
-    say("  ! " + alarm);
-    event("collapse", alarm);
+    run_.say("  ! " + alarm);
+    run_.event(done, "collapse", alarm);
     if (config_.on_collapse == "stop") {
       save();
       dino::fail(dino::ErrorKind::numerical, "{}. Saved step {}", alarm, done);
@@ -84,55 +66,41 @@ void Pretrain::after_step(const dino::StepReport& r, const dino::Batch& batch, d
   const bool epoch_end = done % plan_.dino.steps_per_epoch == 0;
   if (epoch_end) write_epoch();
   if (knn_due(done)) evaluate();
-  if (save_due(done)) save();
-}
-
-void Pretrain::check_finite(const dino::StepReport& r) {
-  skipped_in_row_ = r.skipped ? skipped_in_row_ + 1 : 0;
-  if (!r.skipped) return;
-  ++skipped_;
-  const auto text = str("step {}: loss is {}, gradient norm {}: update skipped ({} in a row)", trainer_->steps_done(),
-                        dino::number_text(r.loss), dino::number_text(r.grad_norm), skipped_in_row_);
-  say("  ! " + text);
-  event("nan", text);
-  if (config_.on_nan == "stop" || skipped_in_row_ >= 5) {
-    dino::fail(dino::ErrorKind::numerical, "{}. Last checkpoint: step {}. Try a lower --lr, or --clip-grad 1", text,
-               saved_step_);
-  }
+  if (run_.save_due(done, plan_.dino.steps_per_epoch, plan_.last_step)) save();
 }
 
 void Pretrain::write_step(const dino::StepReport& r, double wait) {
-  metrics_->write(dino::Record("step")
-                      .set("step", trainer_->steps_done())
-                      .set("epoch", epochs_done())
-                      .set("loss", r.loss)
-                      .set("lr", r.lr)
-                      .set("wd", r.weight_decay)
-                      .set("momentum", r.momentum)
-                      .set("teacher_temp", r.teacher_temp)
-                      .set("grad_norm", r.grad_norm)
-                      .set("clipped", r.clipped)
-                      .set("teacher_entropy", r.teacher_entropy)
-                      .set("kl", r.loss - r.teacher_entropy)
-                      .set("batch_entropy", r.batch_entropy)
-                      .set("center_norm", r.center_norm)
-                      .set("feat_std", r.feature_std)
-                      .set("img_s", progress_->images_per_second())
-                      .set("data_wait", wait)
-                      .set("mem", trainer_->peak_bytes())
-                      .set("skipped", skipped_)
-                      .set("bad_samples", bad_samples_));
+  run_.write(dino::Record("step")
+                 .set("step", trainer_->steps_done())
+                 .set("epoch", epochs_done())
+                 .set("loss", r.loss)
+                 .set("lr", r.lr)
+                 .set("wd", r.weight_decay)
+                 .set("momentum", r.momentum)
+                 .set("teacher_temp", r.teacher_temp)
+                 .set("grad_norm", r.grad_norm)
+                 .set("clipped", r.clipped)
+                 .set("teacher_entropy", r.teacher_entropy)
+                 .set("kl", r.loss - r.teacher_entropy)
+                 .set("batch_entropy", r.batch_entropy)
+                 .set("center_norm", r.center_norm)
+                 .set("feat_std", r.feature_std)
+                 .set("img_s", run_.images_per_second())
+                 .set("data_wait", wait)
+                 .set("mem", trainer_->peak_bytes())
+                 .set("skipped", run_.skipped())
+                 .set("bad_samples", run_.bad_samples()));
 }
 
 void Pretrain::write_epoch() {
-  metrics_->write(dino::Record("epoch")
-                      .set("step", trainer_->steps_done())
-                      .set("epoch", epochs_done())
-                      .set("loss", epoch_.loss / epoch_.steps)
-                      .set("teacher_entropy", epoch_.entropy / epoch_.steps)
-                      .set("kl", (epoch_.loss - epoch_.entropy) / epoch_.steps)
-                      .set("img_s", progress_->images_per_second())
-                      .set("data_wait", epoch_.wait / epoch_.steps));
+  run_.write(dino::Record("epoch")
+                 .set("step", trainer_->steps_done())
+                 .set("epoch", epochs_done())
+                 .set("loss", epoch_.loss / epoch_.steps)
+                 .set("teacher_entropy", epoch_.entropy / epoch_.steps)
+                 .set("kl", (epoch_.loss - epoch_.entropy) / epoch_.steps)
+                 .set("img_s", run_.images_per_second())
+                 .set("data_wait", epoch_.wait / epoch_.steps));
   epoch_ = {};
 }
 
@@ -146,33 +114,9 @@ bool Pretrain::knn_due(i64 done) const {
   return done % every == 0 || done == plan_.last_step;
 }
 
-bool Pretrain::save_due(i64 done) const {
-  const auto& every = config_.save_every;
-  if (done == plan_.last_step) return false;  // finish() saves
-  switch (every.unit) {
-    case dino::OptionInterval::Unit::steps:
-      return done % std::max<i64>(1, static_cast<i64>(every.amount)) == 0;
-    case dino::OptionInterval::Unit::epochs:
-      return done % std::max<i64>(1, dino::steps_of_epochs(every.amount, plan_.dino.steps_per_epoch)) == 0;
-    default:
-      return dino::monotonic_seconds() - saved_time_ > every.amount;
-  }
-}
-
-void Pretrain::report_bad(const dino::BadSample& bad) {
-  ++bad_samples_;
-  say(str("  ! bad image (#{}): {}; skipped", bad_samples_, bad.reason));
-  dino::append_line(folder_.file("bad_samples.jsonl"), dino::to_json(dino::Record()
-                                                                         .set("index", bad.index)
-                                                                         .set("name", bad.name)
-                                                                         .set("reason", bad.reason)
-                                                                         .set("epoch", static_cast<i64>(bad.epoch))
-                                                                         .set("step", bad.step)));
-}
-
 /// A sheet of the crops of the first images, as the network sees them before normalisation.
 void Pretrain::write_sample_crops() {
-  std::filesystem::create_directories(folder_.file("report"));
+  std::filesystem::create_directories(run_.folder().file("report"));
   const i64 images = std::min<i64>(6, sets_.train.size());
   std::vector<dino::Image> tiles;
   for (i64 i = 0; i < images; ++i) {
@@ -180,10 +124,11 @@ void Pretrain::write_sample_crops() {
       const auto sample = sets_.train.get(i);
       for (i64 c = 0; c < crops_.crops(); ++c) tiles.push_back(crops_.crop_image(sample.image, 0, i, c));
     } catch (const dino::Error& error) {
-      say(str("  ! sample crops: {}", error.what()));
+      run_.say(str("  ! sample crops: {}", error.what()));
     }
   }
-  if (!tiles.empty()) dino::write_png(folder_.file("report/crops.png"), dino::contact_sheet(tiles, crops_.crops()));
+  if (!tiles.empty())
+    dino::write_png(run_.folder().file("report/crops.png"), dino::contact_sheet(tiles, crops_.crops()));
 }
 
 }  // namespace programs

@@ -85,11 +85,11 @@ TEST_CASE("program_config: a folder of images gets the reference recipe", "[io]"
   CHECK(c.micro_batch == 0);
   CHECK(c.common.threads == 0);
   CHECK(c.common.workers == -1);
-  CHECK(c.experiment_num == -1);
-  CHECK(c.time_limit == 0);
-  CHECK(c.save_every == OptionInterval{1200, OptionInterval::Unit::seconds});
-  CHECK(c.keep == 2);
-  CHECK(c.verify_checkpoints);
+  CHECK(c.run.experiment_num == -1);
+  CHECK(c.run.time_limit == 0);
+  CHECK(c.run.save_every == OptionInterval{1200, OptionInterval::Unit::seconds});
+  CHECK(c.run.keep == 2);
+  CHECK(c.run.verify_checkpoints);
   CHECK_FALSE(c.teacher_schedule_per_step);
 }
 
@@ -140,7 +140,7 @@ TEST_CASE("program_config: the preset for folders needs nothing but a path", "[i
   CHECK(c.model.name == "vit-t-16");
   CHECK(c.k_dim == 1024);
   CHECK(c.lr == 0.00025);
-  CHECK(c.save_every.amount == 1800);
+  CHECK(c.run.save_every.amount == 1800);
 }
 
 TEST_CASE("program_config: k-NN", "[io]") {

@@ -31,9 +31,23 @@ struct ModelConfig {
   std::array<float, 3> mean{}, deviation{};  // of the colours, in 0..1
 };
 
+/// The folder of a training run: how the run begins, what it keeps, and when it ends.
+struct RunConfig {
+  i64 experiment_num = -1;  // -1: the next free
+  i64 max_steps = 0;        // 0: off
+  double time_limit = 0;    // seconds; 0: off
+  std::string resume;       // auto, never, or a path
+  bool overwrite = false, force_config = false;
+  OptionInterval save_every;
+  i64 keep = 0, keep_every = 0, log_every = 0;
+  bool verify_checkpoints = false;
+  std::string on_nan;  // stop, skip
+};
+
 struct PretrainConfig {
   CommonConfig common;
   ModelConfig model;
+  RunConfig run;
   i64 mlp_layers = 0, hidden_dim = 0, bottleneck_dim = 0, k_dim = 0;
   bool use_bn_in_head = false, norm_last_layer = false;
   double freeze_last_layer = 0;  // epochs
@@ -52,17 +66,9 @@ struct PretrainConfig {
   bool teacher_schedule_per_step = false;
   double eval_knn_every = 0;            // epochs; 0: off
   i64 eval_bank = 0, eval_queries = 0;  // 0: all
-  i64 experiment_num = 0;               // -1: the next free
-  i64 max_steps = 0;                    // 0: off
-  double time_limit = 0;                // seconds; 0: off
-  std::string resume;                   // auto, never, or a path
   std::string init_weights;             // empty: first values by the seed
   bool interpolate_pos_embed = false;
-  bool overwrite = false, force_config = false;
-  OptionInterval save_every;
-  i64 keep = 0, keep_every = 0, log_every = 0;
-  bool verify_checkpoints = false;
-  std::string on_nan, on_collapse;  // stop, skip; alarm, stop
+  std::string on_collapse;  // alarm, stop
 };
 
 struct KnnConfig {
@@ -71,7 +77,7 @@ struct KnnConfig {
   std::string train_data, weights, checkpoint_key;
   std::vector<i64> k;
   double temperature = 0;
-  std::string votes;  // weighted, majority
+  std::string votes;                                    // weighted, majority
   bool leave_one_out = false;
   i64 shots = 0;                                        // of each class; 0: all
   std::string features_cache, per_class;                // a folder, a file; empty: none
@@ -160,6 +166,21 @@ inline ModelConfig model_config(const Options& o) {
   return model;
 }
 
+inline RunConfig run_config(const Options& o) {
+  return {.experiment_num = integer_or(o, "experiment_num", -1),
+          .max_steps = o.integer("max_steps"),
+          .time_limit = o.seconds("time_limit"),
+          .resume = o.text("resume"),
+          .overwrite = o.flag("overwrite"),
+          .force_config = o.flag("force_config"),
+          .save_every = o.interval("save_every"),
+          .keep = o.integer("keep"),
+          .keep_every = o.integer("keep_every"),
+          .log_every = o.integer("log_every"),
+          .verify_checkpoints = o.flag("verify_checkpoints"),
+          .on_nan = o.text("on_nan")};
+}
+
 }  // namespace options_detail
 
 /// Options that parse_options returned without problems, as a struct.
@@ -169,6 +190,7 @@ inline PretrainConfig resolve_pretrain(const Options& o) {
   // clang-format off
   return {
       .common = options_detail::common_config(o), .model = options_detail::model_config(o),
+      .run = options_detail::run_config(o),
       .mlp_layers = o.integer("mlp_layers"), .hidden_dim = o.integer("hidden_dim"),
       .bottleneck_dim = o.integer("bottleneck_dim"), .k_dim = o.integer("k_dim"),
       .use_bn_in_head = o.flag("use_bn_in_head"), .norm_last_layer = o.flag("norm_last_layer"),
@@ -194,13 +216,8 @@ inline PretrainConfig resolve_pretrain(const Options& o) {
       .teacher_schedule_per_step = o.text("teacher_schedule") == "step",
       .eval_knn_every = o.real("eval_knn_every"), .eval_bank = o.integer("eval_bank"),
       .eval_queries = o.integer("eval_queries"),
-      .experiment_num = options_detail::integer_or(o, "experiment_num", -1),
-      .max_steps = o.integer("max_steps"), .time_limit = o.seconds("time_limit"), .resume = o.text("resume"),
       .init_weights = o.text("init_weights"), .interpolate_pos_embed = o.flag("interpolate_pos_embed"),
-      .overwrite = o.flag("overwrite"), .force_config = o.flag("force_config"),
-      .save_every = o.interval("save_every"), .keep = o.integer("keep"), .keep_every = o.integer("keep_every"),
-      .log_every = o.integer("log_every"), .verify_checkpoints = o.flag("verify_checkpoints"),
-      .on_nan = o.text("on_nan"), .on_collapse = o.text("on_collapse")};
+      .on_collapse = o.text("on_collapse")};
   // clang-format on
 }
 

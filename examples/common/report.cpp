@@ -1,4 +1,4 @@
-#include "pretrain.hpp"
+#include "report.hpp"
 
 #include <dino/io/report.hpp>
 
