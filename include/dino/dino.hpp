@@ -85,6 +85,7 @@
 #include <dino/optim/adamw.hpp>
 #include <dino/optim/ema.hpp>
 #include <dino/optim/lars.hpp>
+#include <dino/optim/layer_decay.hpp>
 #include <dino/optim/lbfgs.hpp>
 #include <dino/optim/optimizer.hpp>
 #include <dino/optim/schedule.hpp>
@@ -102,6 +103,7 @@
 #include <dino/io/data_path.hpp>
 #include <dino/io/evaluation_options.hpp>
 #include <dino/io/file.hpp>
+#include <dino/io/finetune_config.hpp>
 #include <dino/io/foreign_file.hpp>
 #include <dino/io/html.hpp>
 #include <dino/io/image.hpp>
@@ -156,10 +158,14 @@
 #include <dino/data/image_list.hpp>
 #include <dino/data/imagenet_classes.hpp>
 #include <dino/data/loader.hpp>
+#include <dino/data/mixup.hpp>
 #include <dino/data/multicrop.hpp>
 #include <dino/data/open_dataset.hpp>
+#include <dino/data/rand_augment.hpp>
 #include <dino/data/sampler.hpp>
 #include <dino/data/synthetic.hpp>
+#include <dino/data/train_plan.hpp>
+#include <dino/data/train_transform.hpp>
 #include <dino/data/whole_transform.hpp>
 
 #include <dino/ssl/config.hpp>
@@ -174,11 +180,14 @@
 #include <dino/eval/backbone.hpp>
 #include <dino/eval/bad_images.hpp>
 #include <dino/eval/classification.hpp>
+#include <dino/eval/classifier.hpp>
 #include <dino/eval/confusion_image.hpp>
 #include <dino/eval/feature_cache.hpp>
 #include <dino/eval/feature_manifest.hpp>
 #include <dino/eval/feature_rows.hpp>
 #include <dino/eval/features.hpp>
+#include <dino/eval/finetune.hpp>
+#include <dino/eval/finetune_state.hpp>
 #include <dino/eval/knn.hpp>
 #include <dino/eval/logistic_regression.hpp>
 #include <dino/eval/probe_features.hpp>

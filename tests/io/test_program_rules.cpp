@@ -172,7 +172,7 @@ TEST_CASE("program_rules: fine-tuning strengths are nothing in linear mode", "[i
   CHECK(linear.integer("n_last_blocks") == 4);
   CHECK_FALSE(linear.flag("avgpool_patchtokens"));
   const auto full =
-      good(Program::finetune, {"--data", "x", "--weights", "none", "--mode", "full", "--backbone", "vit-b-16"});
+      good(Program::finetune, {"--data", "x", "--weights", "w", "--mode", "full", "--backbone", "vit-b-16"});
   CHECK(full.real("warmup_epochs") == 5);
   CHECK(full.real("layer_decay") == 0.75);
   CHECK(full.real("mixup") == 0.8);
@@ -182,10 +182,26 @@ TEST_CASE("program_rules: fine-tuning strengths are nothing in linear mode", "[i
   CHECK(full.integer("randaugment") == 9);
   CHECK(full.integer("n_last_blocks") == 1);
   CHECK(full.flag("avgpool_patchtokens"));
+  const auto scratch = good(Program::finetune, {"--data", "x", "--weights", "none", "--mode", "full", "--epochs", "3"});
+  CHECK(scratch.real("layer_decay") == 0);
+  CHECK(scratch.real("warmup_epochs") == 0.6);
   const auto vain = parse_options(Program::finetune, Arguments{"--data", "x", "--weights", "w", "--mixup", "0.5"}, {});
   CHECK(vain.warnings == std::vector<std::string>{"mixup = 0.5 has no effect in linear mode"});
   CHECK(report(Program::finetune, {"--data", "x"})
             .starts_with("error: no weights: give --weights PATH, or --weights none"));
+}
+
+TEST_CASE("program_rules: predictions and evaluation need a trained classifier", "[io]") {
+  CHECK(good(Program::finetune, {"--weights", "w", "--predict", "cat.jpg"}).text("output").empty());
+  CHECK(good(Program::finetune, {"--weights", "w", "--predict", "cats", "-o", "c.json"}).text("output") == "c.json");
+  CHECK(report(Program::finetune, {"--weights", "none", "--predict", "cat.jpg"})
+            .starts_with("error: weights = none has no trained classifier"));
+  CHECK(report(Program::finetune, {"--data", "x", "--weights", "w", "--eval-only", "--predict", "a"})
+            .starts_with("error: predict = a contradicts eval_only = true"));
+  CHECK(report(Program::finetune, {"--data", "x", "--weights", "w", "-o", "c.csv"})
+            .starts_with("error: output = c.csv is the file of predictions: add --predict"));
+  CHECK(report(Program::finetune, {"--weights", "w", "--predict", "a", "-o", "c.txt"})
+            .starts_with("error: output = c.txt must be -o FILE.csv or -o FILE.json"));
 }
 
 TEST_CASE("program_rules: k-NN needs weights or a baseline, not both", "[io]") {

@@ -139,6 +139,11 @@ class ProgramRules {
     options_.take_data_set(name);
   }
 
+  /// dino_finetune --predict: the pictures are named there.
+  bool predicts() const {
+    return options_.program() == Program::finetune && !options_.text("predict").empty();
+  }
+
   /// dino_features --export alone: weights in, weights out.
   bool exports_only() const {
     return options_.program() == Program::features && !options_.text("export").empty() &&
@@ -146,7 +151,7 @@ class ProgramRules {
   }
 
   void no_data() {
-    if (exports_only()) return;
+    if (exports_only() || predicts()) return;
     const auto files = takes_files(options_.program()) ? "give pictures, or --data PATH" : "give --data PATH";
     complain("data", "dataset", str("no data: {}; --data synthetic needs no download", files));
   }
@@ -270,20 +275,56 @@ class ProgramRules {
                                                           {"label_smoothing", 0.1},
                                                           {"random_erasing", 0.25}}};
     for (const auto& [key, value] : full) {
+      const bool off = linear || (key == "layer_decay" && o.text("weights") == "none");  // nothing to keep
+      const double most = key == "warmup_epochs" ? o.real("epochs") / 5 : value;
       if (o.is_word(key)) {
-        options_.derive(key, linear ? 0.0 : value);
+        options_.derive(key, off ? 0.0 : std::min(value, most));
       } else if (key != "warmup_epochs" && key != "label_smoothing") {
         warn(!linear || o.real(key) == 0, key, "mode", "has no effect in linear mode");
       }
     }
     if (o.is_word("randaugment")) options_.derive("randaugment", i64{linear ? 0 : 9});
-    if (o.is_word("n_last_blocks")) options_.derive("n_last_blocks", std::min<i64>(base ? 1 : 4, o.integer("depth")));
-    if (o.is_word("avgpool_patchtokens")) options_.derive("avgpool_patchtokens", base);
+    probe_rules(linear, base);
     demand(o.integer("n_last_blocks") <= o.integer("depth"), "n_last_blocks", "depth", "at most");
     demand(o.real("warmup_epochs") < o.real("epochs"), "warmup_epochs", "epochs", "below");
     warn(o.real("eta_min") <= o.real("lr"), "eta_min", "lr", str("is above {}: the rate will rise", named("lr")));
     if (o.text("weights").empty()) finetune_weights();
+    finetune_stops();
     run_rules();
+  }
+
+  /// The protocols of linear mode: what the options leave open.
+  void probe_rules(bool linear, bool base) {
+    const auto& o = options_;
+    const auto& probe = o.text("probe");
+    const bool dino = probe == "dino", sweep = probe == "sweep";
+    if (o.is_word("n_last_blocks"))
+      options_.derive("n_last_blocks", std::min<i64>(sweep || (dino && !base) ? 4 : 1, o.integer("depth")));
+    if (o.is_word("avgpool_patchtokens")) options_.derive("avgpool_patchtokens", sweep || (dino && base));
+    if (o.is_word("augment")) options_.derive("augment", linear && dino);
+    if (!linear) return;
+    if (probe == "lbfgs" && o.flag("augment")) contradict("probe", "augment");
+    if (!dino && !sweep) return;
+    if (!o.is_set("batch_size")) options_.derive("batch_size", i64{128});
+    if (!o.is_set("lr")) options_.derive("lr", 0.001 * static_cast<double>(o.integer("batch_size")) / 256);
+    if (!o.is_set("eta_min")) options_.derive("eta_min", 0.0);
+    if (!o.is_set("weight_decay")) options_.derive("weight_decay", 0.0);
+  }
+
+  /// What classifies and stops: it needs a trained classifier, and writes nothing but predictions.
+  void finetune_stops() {
+    const auto& o = options_;
+    const bool predicts = !o.text("predict").empty(), stops = predicts || o.flag("eval_only");
+    if (predicts && o.flag("eval_only")) contradict("predict", "eval_only");
+    if (stops && o.text("weights") == "none") {
+      complain("weights", "weights", "weights = none has no trained classifier");
+    }
+    if (o.text("output").empty()) return;
+    const auto ending = std::filesystem::path(o.text("output")).extension();
+    if (!predicts) complain("output", "predict", named("output") + " is the file of predictions: add --predict");
+    if (ending != ".csv" && ending != ".json") {
+      complain("output", "output", named("output") + " must be -o FILE.csv or -o FILE.json");
+    }
   }
 
   /// Without --weights, experiment_num also names the pre-training run to load.
