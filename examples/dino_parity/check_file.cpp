@@ -7,13 +7,15 @@
 namespace parity {
 namespace {
 
-constexpr std::array<std::pair<const char*, Check>, 7> kinds{{{"vit", check_vit},
+constexpr std::array<std::pair<const char*, Check>, 9> kinds{{{"vit", check_vit},
                                                               {"head", check_head},
                                                               {"loss", check_loss},
                                                               {"optimizer", check_optimizer},
                                                               {"ema", check_ema},
                                                               {"knn", check_knn},
-                                                              {"trajectory", check_trajectory}}};
+                                                              {"trajectory", check_trajectory},
+                                                              {"photo", check_photo},
+                                                              {"features", check_features}}};
 
 }  // namespace
 

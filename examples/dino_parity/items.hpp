@@ -132,6 +132,8 @@ std::vector<Item> check_optimizer(Golden& file, HostContext& ctx);
 std::vector<Item> check_ema(Golden& file, HostContext& ctx);
 std::vector<Item> check_knn(Golden& file, HostContext& ctx);
 std::vector<Item> check_trajectory(Golden& file, HostContext& ctx);
+std::vector<Item> check_photo(Golden& file, HostContext& ctx);
+std::vector<Item> check_features(Golden& file, HostContext& ctx);
 
 /// Checks one file by its kind. Throws Error{weights} when it is broken, or says what this version does not know.
 std::vector<Item> check_file(const std::filesystem::path& path, HostContext& ctx);
@@ -152,6 +154,12 @@ template <class Run> std::vector<Item> in_both_types(Golden& file, const std::st
   append(0.0f);
   file.end_of_tensors();
   return all;
+}
+
+/// Calls run(items) for float alone.
+template <class Run> std::vector<Item> in_float(Golden& file, const std::string& kind, const Run& run) {
+  file.check(!file.in_double(), "dtype is float64, files of this kind are float32");
+  return in_both_types(file, kind, [&](auto, Items& items) { run(items); });
 }
 
 }  // namespace parity

@@ -52,7 +52,10 @@ TEST_CASE("backbone_info: a description comes back, of DINO and of DINOv2", "[io
   const auto read = [](const VitConfig& vit) {
     return backbone_info(with_model(model_text({.vit = vit, .name = "x", .source = "y", .step = 7})), "f");
   };
-  for (const auto& vit : {tiny, dinov2(vit_small(14)), giant}) check_equal(read(vit).vit, vit);
+  auto timm = tiny, hugging_face = tiny;
+  timm.positions = timm_positions;
+  hugging_face.positions = hugging_face_positions;
+  for (const auto& vit : {tiny, timm, hugging_face, dinov2(vit_small(14)), giant}) check_equal(read(vit).vit, vit);
   CHECK(read(tiny).step == 7);
   CHECK(model_text({.vit = tiny}).find("layer_scale") == std::string::npos);  // as in files of earlier versions
 }
@@ -122,4 +125,11 @@ TEST_CASE("backbone_info: without a description the shapes tell the model", "[io
   refused("blocks.0.mlp.fc1.weight", {0, 128});
   refused("blocks.0.mlp.fc1.weight", {128, 192});
   refused("blocks.0.attn.qkv.weight", {big, 0});
+}
+
+TEST_CASE("backbone_info: rules for positions by name", "[io]") {
+  CHECK(named_positions("dino") == PositionRule{});
+  CHECK(named_positions("timm") == timm_positions);
+  CHECK(named_positions("hugging-face") == hugging_face_positions);
+  CHECK_THROWS_WITH(named_positions("flax"), contains("positions \"flax\": expected dino, timm or hugging-face"));
 }

@@ -74,6 +74,18 @@ TEMPLATE_TEST_CASE("resample: the rule of DINOv2 with registers", "[kernels][gol
   check_row<TestType>(4, 4, {0, 1, 2, 3}, 3, exact);
 }
 
+// Rows of resample_abs_pos_embed of timm 1.0.31 and of ViTModel's interpolate_pos_encoding of transformers 5.24, which
+// both compute in float.
+TEMPLATE_TEST_CASE("resample: the rules of timm and of transformers", "[kernels][golden]", float, double) {
+  check_row<TestType>(14, 6, {10.766131, 12.998946, 15.385467, 17.711311, 20.097832, 22.330648}, 23, timm_positions);
+  check_row<TestType>(14, 20, {-0.908553, -0.379745, 0.402018, 1.102018, 1.802018, 2.502018}, 13, timm_positions);
+  check_row<TestType>(37, 16, {26.920231, 29.131123, 31.495165, 33.804497, 36.11673, 38.432861}, 62, timm_positions);
+  const auto rule = hugging_face_positions;
+  check_row<TestType>(14, 6, {8.611106, 11.037033, 13.407404, 15.666657, 18.037033, 20.462957}, 21, rule);
+  check_row<TestType>(14, 20, {-1.219218, -0.683843, 0.158939, 0.790688, 1.477939, 2.246188}, 13, rule);
+  check_row<TestType>(37, 16, {21.388046, 23.77976, 26.150673, 28.396338, 30.696939, 33.092018}, 55, rule);
+}
+
 TEST_CASE("resample: a constant table stays constant, weights sum to 1", "[kernels]") {
   HostContext ctx(1);
   const auto [grid, height, width] =

@@ -21,9 +21,14 @@ template <class T, class D> class Backbone {
   }
 
   const BackboneInfo& info() const { return info_; }
+  /// What its file holds beside it (unused_text); empty where there is nothing, or no file.
+  const std::string& unused() const { return unused_; }
+  void set_unused(std::string text) { unused_ = std::move(text); }
   i64 dim() const { return vit_.dim(); }
   ParamStore<T, D>& params() { return *params_; }
   const nn::VisionTransformer<T, D>& vit() const { return vit_; }
+  /// How positions reach images of another size than the stored one: dino_positions, timm_positions, ...
+  void set_positions(const PositionRule& rule) { info_.vit.positions = vit_.config.positions = rule; }
   EvalTransform transform() const {
     return EvalTransform{.size = info_.vit.image_size, .mean = info_.mean, .deviation = info_.deviation};
   }
@@ -44,6 +49,7 @@ template <class T, class D> class Backbone {
   BackboneInfo info_;
   std::unique_ptr<ParamStore<T, D>> params_;  // behind a pointer: the modules hold its address
   nn::VisionTransformer<T, D> vit_;
+  std::string unused_;
 };
 
 /// The file of a path: itself, or, for the folder of a run, the backbone that it exported last.
@@ -65,9 +71,10 @@ inline std::filesystem::path weights_file(const std::filesystem::path& path) {
 template <class T, class D>
 Backbone<T, D> load_backbone(Context<D>& ctx, const std::filesystem::path& path, const std::string& key = "teacher") {
   const auto file = weights_file(path);
-  const auto weights = hub_weights(read_weights(file), key, file.string()).backbone;
-  Backbone<T, D> net(ctx, backbone_info(weights, file.string()), 0);
-  load_parameters(net.params(), weights, "", file.string());
+  const auto weights = hub_weights(read_weights(file), key, file.string());
+  Backbone<T, D> net(ctx, backbone_info(weights.backbone, file.string()), 0);
+  net.set_unused(unused_text(weights));
+  load_parameters(net.params(), weights.backbone, "", file.string());
   return net;
 }
 

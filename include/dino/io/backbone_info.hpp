@@ -101,6 +101,14 @@ inline PositionRule position_rule(const std::string& text) {
 
 }  // namespace detail
 
+/// dino_positions, timm_positions or hugging_face_positions by name. Throws Error{usage}.
+inline PositionRule named_positions(std::string_view name) {
+  if (name == "dino") return dino_positions;
+  if (name == "timm") return timm_positions;
+  require(name == "hugging-face", ErrorKind::usage, "positions \"{}\": expected dino, timm or hugging-face", name);
+  return hugging_face_positions;
+}
+
 /// What dino.model of a file says; without it, what the shapes of its tensors, under the names of torch hub, say
 /// (heads of 64, pixels as for ImageNet). Throws Error{weights} when neither describes a vision transformer.
 inline BackboneInfo backbone_info(const StateDict& file, const std::string& where) {

@@ -7,14 +7,20 @@
 namespace dino::inline DINO_ABI {
 
 /// How positions get from their stored grid to another one: bicubic, the step between source coordinates is
-/// grid / (extent + offset). DINO and DINOv2: offset 0.1, no antialiasing; DINOv2 with registers: offset 0,
-/// antialiased. Source: vision_transformer.py of both, interpolate_pos_encoding.
+/// grid / (extent + offset).
 struct PositionRule {
   double offset = 0.1;
   bool antialias = false;
 
   friend bool operator==(const PositionRule&, const PositionRule&) = default;
 };
+
+/// DINO and DINOv2. Source: vision_transformer.py of both, interpolate_pos_encoding.
+inline constexpr PositionRule dino_positions{.offset = 0.1, .antialias = false};
+/// timm, resample_abs_pos_embed (1.0.31); DINOv2 with registers, there and in transformers.
+inline constexpr PositionRule timm_positions{.offset = 0, .antialias = true};
+/// transformers, interpolate_pos_encoding of ViTModel and Dinov2Model (5.24).
+inline constexpr PositionRule hugging_face_positions{.offset = 0, .antialias = false};
 
 namespace kernels {
 
