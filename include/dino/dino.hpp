@@ -189,6 +189,9 @@
 #include <dino/eval/finetune.hpp>
 #include <dino/eval/finetune_state.hpp>
 #include <dino/eval/knn.hpp>
+#include <dino/eval/linear_probe.hpp>
+#include <dino/eval/linear_probe_state.hpp>
+#include <dino/eval/linear_sweep.hpp>
 #include <dino/eval/logistic_regression.hpp>
 #include <dino/eval/probe_features.hpp>
 #include <dino/eval/tokens.hpp>

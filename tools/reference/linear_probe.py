@@ -191,7 +191,7 @@ def compare(arguments):
         return Head(weight, columns, optimizer, lr, decay)
 
     def show(name, value):
-        print(f"{name:28s} {value:7.2f}", flush=True)
+        print(f"{name:36s} {value:7.2f}", flush=True)
 
     for name in arguments.protocols.split(","):
         if name == "dino":
@@ -203,7 +203,7 @@ def compare(arguments):
         elif name == "sweep":
             blocks = dim // width
             spans = {"blocks-1-cls": slice((blocks - 1) * width, dim), f"blocks-{blocks}-cls": slice(0, dim)}
-            names = [(f"{n}-lr-{r:g}", s, r) for n, s in spans.items() for r in RATES]
+            names = [(f"{n}-lr-{r if r >= 0.001 else format(r, '.0e')}", s, r) for n, s in spans.items() for r in RATES]
             h = [head(n, s, "sgd", r * 128 / 256) for n, s, r in names]
             result = sgd_like(arguments, x, y, test_x, test_y, h, arguments.epochs, 128, per_step=True)
             best = max(range(len(h)), key=lambda i: result[i])
