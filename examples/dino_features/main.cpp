@@ -22,6 +22,7 @@ struct FeatureSource {
                                       const dino::ExtractOptions&)>
       extract;
   dino::BackboneInfo info;
+  std::string unused;
 };
 
 template <class T, class D> FeatureSource open_source(dino::HostContext& host, std::shared_ptr<dino::Context<D>> ctx,
@@ -31,7 +32,7 @@ template <class T, class D> FeatureSource open_source(dino::HostContext& host, s
   return {[&host, ctx, net, request](const auto& set, const auto& prepare, const auto& options) {
             return dino::extract_tokens(*ctx, host, net->vit(), set, prepare, request, options);
           },
-          net->info()};
+          net->info(), net->unused()};
 }
 
 struct Pictures {
@@ -70,13 +71,15 @@ void print_result(const dino::FeaturesConfig& c, const dino::PictureFeatures& f,
             << '\n';
 }
 
-void print_plan(const dino::FeaturesConfig& c, const dino::BackboneInfo& info, const std::string& device,
+void print_plan(const dino::FeaturesConfig& c, const FeatureSource& source, const std::string& device,
                 const Pictures& pictures) {
+  const auto& info = source.info;
   const i64 bytes = bytes_of_picture(c, info.vit) * pictures.set.size();
   std::cerr << banner() << "\ndevice  " << device << "\nimages  " << pictures.set.describe() << '\n';
   for (const auto& note : pictures.notes) std::cerr << "        " << note << '\n';
-  std::cerr << "model   " << checked_name(c, info.vit) << " of " << c.weights << ", " << info.vit.depth << " blocks\n"
-            << "writes  " << c.output << (bytes > 0 ? ", " + dino::size_text(bytes) : "") << '\n';
+  std::cerr << "model   " << checked_name(c, info.vit) << " of " << c.weights << ", " << info.vit.depth << " blocks\n";
+  if (!source.unused.empty()) std::cerr << "        not used: " << source.unused << '\n';
+  std::cerr << "writes  " << c.output << (bytes > 0 ? ", " + dino::size_text(bytes) : "") << '\n';
 }
 
 dino::PictureFeatures extract(const dino::FeaturesConfig& c, const FeatureSource& source, const dino::AnyDataset& set) {
@@ -126,7 +129,7 @@ int run(const dino::FeaturesConfig& c) {
   checked_name(c, info.vit);
   const i64 bytes = bytes_of_picture(c, info.vit);
   const auto pictures = open_pictures(c, c.size > 0 ? c.size : info.vit.image_size);
-  if (!c.common.quiet) print_plan(c, info, device.why, pictures);
+  if (!c.common.quiet) print_plan(c, source, device.why, pictures);
   check_room(c.output, bytes * pictures.set.size());
   if (c.common.dry_run) return 0;
   const auto features = extract(c, source, pictures.set);

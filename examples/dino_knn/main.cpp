@@ -57,6 +57,7 @@ template <class T, class D>
 FeatureSource open_source(dino::HostContext& host, std::shared_ptr<dino::Context<D>> ctx, const dino::KnnConfig& c) {
   if (!c.weights.empty()) {
     auto net = dino::load_backbone<T>(*ctx, c.weights, c.checkpoint_key);
+    if (!c.common.quiet && !net.unused().empty()) std::cerr << c.weights << ": not used: " << net.unused() << '\n';
     const auto& vit = net.info().vit;  // files of others do not say what they are called
     const auto stored = dino::backbone_name({vit.patch_size, vit.dim, vit.depth, vit.heads}, vit.mlp_ratio);
     dino::require(!c.model.backbone_is_set || c.model.name == stored, dino::ErrorKind::weights,

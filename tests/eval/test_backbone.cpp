@@ -152,6 +152,9 @@ TEST_CASE("backbone: a PyTorch file gives the same bits, as backbone and as full
   auto second = load_backbone<float>(ctx, folder / "full.pth", "student");
   CHECK(to_vector(first.params().values()) == to_vector(teacher.params().values()));
   CHECK(to_vector(second.params().values()) == to_vector(student.params().values()));
+  CHECK(loaded.unused().empty());
+  CHECK(first.unused() == "student.*, epoch, args (argparse.Namespace)");
+  CHECK(second.unused() == "teacher.*, epoch, args (argparse.Namespace)");
 }
 
 TEST_CASE("backbone: the same weights under every library's names give the same features", "[eval]") {

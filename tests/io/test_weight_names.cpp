@@ -57,6 +57,29 @@ TEST_CASE("weight_names: a full checkpoint gives the model asked for, with its h
                                  "student.module.head.mlp.0.weight"});
 }
 
+TEST_CASE("weight_names: what is not used is told in few words", "[io]") {
+  File file;
+  file.add("student.module.backbone.cls_token").add("student.module.head.mlp.0.weight");
+  file.add("teacher.backbone.cls_token").add("teacher.head.mlp.0.weight").add("epoch_of_last");
+  file.add("optimizer.state.0.exp_avg").add("optimizer.state.1.exp_avg");
+  auto dict = file.dict;
+  dict.metadata["pth.ignored"] = "epoch, args (argparse.Namespace)";
+  CHECK(unused_text(hub_weights(dict, "teacher", "c.pth")) ==
+        "epoch_of_last, optimizer.*, student.*, the head, epoch, args (argparse.Namespace)");
+  CHECK(unused_text(hub_weights(dict, "student", "c.pth"), {"teacher.*", "the head"}) ==
+        "epoch_of_last, optimizer.*, epoch, args (argparse.Namespace)");
+  File plain;
+  plain.add("cls_token").add("norm.bias");
+  CHECK(unused_text(hub_weights(plain.dict, "teacher", "w.pth")).empty());
+  plain.add("head.weight").add("head.bias");
+  CHECK(unused_text(hub_weights(plain.dict, "teacher", "w.pth")) == "head.*");
+  File many;
+  many.add("vit.cls_token");
+  for (char c = 'a'; c <= 'l'; ++c) many.add(std::string(1, c) + ".x").add(std::string(1, c) + ".y");
+  CHECK(unused_text(hub_weights(many.dict, "teacher", "w.pth")) ==
+        "a.*, b.*, c.*, d.*, e.*, f.*, g.*, h.*, i.*, j.*, 2 more");
+}
+
 TEST_CASE("weight_names: heads under their old names", "[io]") {
   for (const std::string head : {"module.", "module.head."}) {
     File file;

@@ -269,4 +269,31 @@ inline HubWeights hub_weights(StateDict file, const std::string& key, const std:
   return out;
 }
 
+/// What of a file is not its backbone, for a user: "optimizer.*, the head, epoch, args (argparse.Namespace)". Tensors
+/// stand under the first part of their names, of which at most ten are shown. used: what of this is of use all the same
+/// ("teacher.*", "the head").
+inline std::string unused_text(const HubWeights& file, const std::vector<std::string>& used = {}) {
+  std::vector<std::string> parts;
+  const auto add = [&](std::string part) {
+    const bool is_used = std::find(used.begin(), used.end(), part) != used.end();
+    if (!is_used && (parts.empty() || parts.back() != part)) parts.push_back(std::move(part));
+  };
+  for (const auto& name : file.ignored) {  // in order: names with the same first part stand together
+    const auto dot = name.find('.');
+    add(dot == name.npos ? name : name.substr(0, dot) + ".*");
+  }
+  constexpr size_t shown = 10;
+  if (parts.size() > shown) {
+    const auto more = str("{} more", parts.size() - shown);
+    parts.resize(shown);
+    parts.push_back(more);
+  }
+  if (!file.head.tensors.empty()) add("the head");
+  const auto objects = file.backbone.metadata.find("pth.ignored");
+  if (objects != file.backbone.metadata.end()) parts.push_back(objects->second);
+  std::string text;
+  for (const auto& part : parts) text += (text.empty() ? "" : ", ") + part;
+  return text;
+}
+
 }  // namespace dino::inline DINO_ABI

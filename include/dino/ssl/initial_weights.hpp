@@ -61,6 +61,10 @@ std::vector<std::string> start_from(ParamStore<T, D>& store, const VitConfig& vi
   return notes;
 }
 
+inline void note_unused(std::vector<std::string>& notes, const std::string& unused) {
+  if (!unused.empty()) notes.push_back("not used: " + unused);
+}
+
 }  // namespace detail
 
 /// Student and teacher start from weights (hub_weights says which): each from its own where the file is a full
@@ -76,8 +80,9 @@ template <class T, class D> std::vector<std::string> load_initial_weights(DinoTr
   };
   const auto& vit = trainer.config().backbone;
   if (holds("student.") && holds("teacher.")) {
-    auto notes = detail::start_from(trainer.student_params(), vit, hub_weights(file, "student", where), interpolate,
-                                    where + " (student)");
+    const auto student = hub_weights(file, "student", where);
+    auto notes = detail::start_from(trainer.student_params(), vit, student, interpolate, where + " (student)");
+    detail::note_unused(notes, unused_text(student, {"the head", "student.*", "teacher.*"}));
     detail::start_from(trainer.teacher_params(), vit, hub_weights(std::move(file), "teacher", where), interpolate,
                        where + " (teacher)");
     return notes;
@@ -85,6 +90,7 @@ template <class T, class D> std::vector<std::string> load_initial_weights(DinoTr
   const std::string key = holds("student.") ? "student" : "teacher";
   const auto weights = hub_weights(std::move(file), key, where);
   auto notes = detail::start_from(trainer.student_params(), vit, weights, interpolate, where);
+  detail::note_unused(notes, unused_text(weights, {"the head"}));
   trainer.teacher_params().copy_from(trainer.student_params());
   return notes;
 }
