@@ -8,7 +8,7 @@
 using namespace dino;
 
 TEST_CASE("eval_transform: equals Pillow's resize and centre crop bit for bit", "[data][golden]") {
-  for (const auto& c : augment_golden::file()["evaluation"]) {
+  for (const auto& c : augment_golden::cases("evaluation")) {
     INFO(c.dump().substr(0, 200));
     const EvalTransform transform{.size = c["out"].get<i64>()};
     CHECK(augment_golden::matches(c, transform.crop_image(augment_golden::picture_of(c)).pixels));

@@ -99,7 +99,7 @@ TEST_CASE("gaussian_blur: golden rows of Pillow", "[kernels][golden]") {
 }
 
 TEST_CASE("augment: every operation equals Pillow bit for bit", "[kernels][golden]") {
-  for (const auto& c : augment_golden::file()["operations"]) {
+  for (const auto& c : augment_golden::cases("operations")) {
     INFO(c.dump().substr(0, 200));
     auto image = augment_golden::picture_of(c);
     apply(c["op"].get<std::string>(), args(image), c["factor"].get<double>());

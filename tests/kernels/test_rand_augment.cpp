@@ -41,9 +41,8 @@ void apply(const std::string& op, const PixelsArgs& a, double amount) {
 }  // namespace
 
 TEST_CASE("rand_augment: every operation equals Pillow bit for bit", "[kernels][golden]") {
-  const auto& cases = augment_golden::file()["rand_augment"];
-  CHECK(cases.size() == 144);
-  for (const auto& c : cases) {
+  CHECK(augment_golden::file()["rand_augment"].size() == 144);
+  for (const auto& c : augment_golden::cases("rand_augment")) {
     INFO(c.dump().substr(0, 200));
     auto image = picture_of(c);
     apply(c["op"].get<std::string>(), args(image), c["amount"].get<double>());

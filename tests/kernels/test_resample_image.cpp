@@ -56,7 +56,7 @@ TEST_CASE("resample_image: golden rows of Pillow, bilinear", "[kernels][golden]"
 }
 
 TEST_CASE("resample_image: equals Pillow bit for bit on random boxes", "[kernels][golden]") {
-  for (const auto& c : augment_golden::file()["resample"]) {
+  for (const auto& c : augment_golden::cases("resample")) {
     INFO(c.dump().substr(0, 200));
     const auto image = augment_golden::picture_of(c);
     const auto b = c["box"].get<std::vector<i64>>();

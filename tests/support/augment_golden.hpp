@@ -1,4 +1,4 @@
-// The cases of tests/golden/augment.json, and the pictures they are about.
+// The cases of tests/golden/augment.json and of $DINO_GOLDEN_DIR/augment*.json, and the pictures they are about.
 #pragma once
 
 #include <dino/base/error.hpp>
@@ -6,10 +6,12 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace augment_golden {
 
@@ -23,6 +25,22 @@ inline const Json& file() {
     return Json::parse(stream);
   }();
   return json;
+}
+
+/// The cases of one group, "resample" for example, of all files.
+inline std::vector<Json> cases(const std::string& group) {
+  std::vector<Json> all = file().at(group);
+  const char* const folder = std::getenv("DINO_GOLDEN_DIR");
+  if (!folder) return all;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const auto name = entry.path().filename().string();
+    if (!name.starts_with("augment") || !name.ends_with(".json")) continue;
+    std::ifstream stream(entry.path());
+    const auto json = Json::parse(stream);
+    require(json.contains(group), "{} has no cases \"{}\"", entry.path().string(), group);
+    for (const auto& c : json.at(group)) all.push_back(c);
+  }
+  return all;
 }
 
 /// Bytes of a 32-bit linear congruential generator; with contrast, only 0 and 255.
