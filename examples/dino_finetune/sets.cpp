@@ -34,6 +34,10 @@ std::vector<std::string> check_labels(const dino::AnyDataset& set) {
 LabelledSets open_labelled_sets(const dino::FinetuneConfig& c, i64 image_size) {
   auto opened = open_data(c.common.data, dataset_options(c.common, image_size));
   dino::require_labels(opened.train, "a classifier");
+  for (const auto& name : opened.train.classes()) {
+    dino::require(dino::detail::valid_utf8(name), dino::ErrorKind::data,
+                  "{}: the name of the class {} is not UTF-8. Rename its folder", c.common.data, name);
+  }
   if (!opened.test) {
     const auto parts = dino::hold_out(opened.train, static_cast<dino::u64>(c.common.seed), 0.1);
     opened.train = parts.train;

@@ -56,7 +56,7 @@ TEST_CASE("classifier: the logits are the head's of the class token", "[eval]") 
 TEST_CASE("classifier: a file gives back the classifier and its classes", "[eval]") {
   TemporaryFolder folder;
   Tiny tiny(3), other(4);
-  const std::vector<std::string> classes{"cat", "a \"dog\", perhaps", "K\xc3\xa4fer"};
+  const std::vector<std::string> classes{"cat", "a \"dog\", perhaps", "K\xc3\xa4" "fer"};
   const auto file = folder / "c.safetensors";
   export_classifier(file, tiny.params, info, classes);
   const auto weights = read_classifier(file);

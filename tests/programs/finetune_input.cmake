@@ -74,7 +74,7 @@ expect(2 "randaugment = 11 must be in 0..10" ${images} --weights none --randaugm
 expect(2 "output = wrong.csv is the file of predictions: add --predict" ${images} --weights none -o wrong.csv)
 expect(3 "nowhere: no such folder" ${small} --data nowhere --weights none --out out)
 expect(3 "no images under .*empty" ${small} --data empty --weights none --out out)
-expect(3 "3 images cannot fill a batch of 64" ${images} --weights none --batch-size 64)
+expect(3 "3 images cannot fill a batch of 64" --mode full --data split --out out --weights none --batch-size 64)
 expect(3 "has no labels, and a classifier needs them" ${small} --data split/train/dog --weights none --out out --backbone vit-t-16)
 expect(3 "nowhere.jpg: no such file" --weights run --predict nowhere.jpg -o wrong.csv)
 expect(3 "no image could be used" --weights run --predict images/cat/2.png -o wrong.csv)
