@@ -23,6 +23,17 @@ TEST_CASE("param: each tensor starts at a multiple of 64 values and the padding 
   CHECK(params.value(1).data() == params.values().data() + 64);
 }
 
+TEST_CASE("param: zeros where a file will give the values", "[nn]") {
+  HostContext ctx(1);
+  ParamStore<float, Host> params(ctx);
+  params.add("a", {3}, ones_init);
+  params.finalize();
+  CHECK(to_vector(params.value(0)) == std::vector<float>{0, 0, 0});
+  params.assign(0, std::vector<float>{1, 2, 3});
+  CHECK(to_vector(params.value(0)) == std::vector<float>{1, 2, 3});
+  CHECK_THROWS_WITH(params.finalize(1), "parameters: finalize is called twice");
+}
+
 TEST_CASE("param: decay is for rank 2 or more without biases: tokens and tables included", "[nn]") {
   HostContext ctx(1);
   ParamStore<float, Host> params(ctx);

@@ -20,6 +20,12 @@ template <class T, class D> class Backbone {
     params_->finalize(seed);
   }
 
+  /// With zeros, for values that a file will give.
+  Backbone(Context<D>& ctx, const BackboneInfo& info)
+      : info_(info), params_(std::make_unique<ParamStore<T, D>>(ctx)), vit_(Scope{*params_}, info.vit) {
+    params_->finalize();
+  }
+
   const BackboneInfo& info() const { return info_; }
   /// What its file holds beside it (unused_text); empty where there is nothing, or no file.
   const std::string& unused() const { return unused_; }
@@ -72,7 +78,7 @@ template <class T, class D>
 Backbone<T, D> load_backbone(Context<D>& ctx, const std::filesystem::path& path, const std::string& key = "teacher") {
   const auto file = weights_file(path);
   const auto weights = hub_weights(read_weights(file), key, file.string());
-  Backbone<T, D> net(ctx, backbone_info(weights.backbone, file.string()), 0);
+  Backbone<T, D> net(ctx, backbone_info(weights.backbone, file.string()));
   net.set_unused(unused_text(weights));
   load_parameters(net.params(), weights.backbone, "", file.string());
   return net;

@@ -92,7 +92,6 @@ template <class T, class D> class ParamStore {
 
   /// Allocates the masters and draws them, each from the stream of its name; then the values.
   void finalize(u64 seed) {
-    require(!values_.defined(), "parameters: finalize is called twice");
     std::vector<A> host(static_cast<size_t>(total_));  // zeros: the padding stays zero
     for (const auto& segment : segments_) {
       const RngKey key(seed, stream_of(segment.name));
@@ -100,13 +99,11 @@ template <class T, class D> class ParamStore {
         host[static_cast<size_t>(segment.offset + i)] = static_cast<A>(segment.init(key, i));
       }
     }
-    masters_ = tensor(*ctx_, {total_}, host);
-    if constexpr (rounds) {
-      values_ = cast<T>(masters_);
-    } else {
-      values_ = masters_;
-    }
+    finalize_with(tensor(*ctx_, {total_}, host));
   }
+
+  /// Zeros, for values that a file will give: drawing those of a ViT-B takes seconds.
+  void finalize() { finalize_with(zeros<A>(*ctx_, {total_})); }
 
   /// Sets the masters of one parameter, and its values by rounding.
   void assign(i64 index, std::span<const A> values) {
@@ -171,6 +168,16 @@ template <class T, class D> class ParamStore {
 
  private:
   static constexpr bool rounds = !std::is_same_v<T, A>;
+
+  void finalize_with(Tensor<A, D> masters) {
+    require(!values_.defined(), "parameters: finalize is called twice");
+    masters_ = std::move(masters);
+    if constexpr (rounds) {
+      values_ = cast<T>(masters_);
+    } else {
+      values_ = masters_;
+    }
+  }
 
   template <class X> Tensor<X, D> part(const Tensor<X, D>& flat, i64 index) const {
     const auto& segment = segments_[static_cast<size_t>(index)];
