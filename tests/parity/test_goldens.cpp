@@ -112,6 +112,16 @@ TEST_CASE("parity: an error of a value is found where it is", "[parity]") {
         std::set<std::string>{"double last blocks"});
   CHECK(Changed(vit, [&](StateDict& s) { set_double(s, "grad.cls_token", 1, raised(1e-5)); }).wrong() ==
         std::set<std::string>{"double gradients"});
+  const std::set<std::string> positions{"double gradients", "double gradient of positions"};
+  for (const std::string dinov2 : {"dinov2-tiny-registers-10x6-1", "dinov2-tiny-swiglu-10x6-1"}) {
+    CHECK(Changed(dinov2, [&](StateDict& s) { set_double(s, "grad.pos_embed", 20, raised(1e-5)); }).wrong() ==
+          positions);
+    CHECK(Changed(dinov2, [&](StateDict& s) { set_double(s, "grad.blocks.0.ls2.gamma", 1, raised(1e-5)); }).wrong() ==
+          std::set<std::string>{"double gradients"});
+  }
+  CHECK(Changed("dinov2-tiny-registers-10x6-1", [&](StateDict& s) {
+          set_double(s, "grad.register_tokens", 9, raised(1e-5));
+        }).wrong() == std::set<std::string>{"double gradients"});
   CHECK(Changed("knn-1", [&](StateDict& s) {
           set_double(s, "votes.5", 0, [](double x) { return x + 1e5; });
         }).wrong() == std::set<std::string>{"float votes"});
@@ -134,6 +144,18 @@ TEST_CASE("parity: the key's bias is free within its bound, query and value are 
   CHECK(changed("trajectory-small-adamw-1", weight, 5, 1).count("double biases without effect, of sum of lr") == 1);
   CHECK(changed("trajectory-small-adamw-1", weight, 1, 1e-3).count("float student") == 1);
   CHECK(changed("trajectory-small-lars-1", weight, 5, 1e-3).count("float student") == 1);
+}
+
+TEST_CASE("parity: positions resampled by the other rule are wrong", "[parity]") {
+  const auto wrong = [](const std::string& name, const std::string& from, const std::string& to) {
+    return Changed(name, [&](StateDict& s) { replace_in_config(s, from, to); }).wrong();
+  };
+  const std::string registers = "dinov2-tiny-registers-10x6-1", swiglu = "dinov2-tiny-swiglu-10x6-1";
+  CHECK(wrong(registers, "\"position_offset\": 0", "\"position_offset\": 0.1").count("float all tokens") == 1);
+  CHECK(wrong(registers, "\"position_antialias\": true", "\"position_antialias\": false").count("float all tokens") ==
+        1);
+  CHECK(wrong(swiglu, "\"mlp\"", "\"position_offset\": 0.2, \"mlp\"").count("float gradient of positions") == 1);
+  CHECK(wrong(swiglu, "\"mlp\"", "\"position_offset\": 0.1, \"mlp\"").empty());  // as where it is absent
 }
 
 TEST_CASE("parity: a value that is not a number is wrong", "[parity]") {
@@ -176,7 +198,8 @@ TEST_CASE("parity: what a check does not know or does not find is refused", "[pa
   const auto config = [](const std::string& from, const std::string& to) {
     return [=](StateDict& s) { replace_in_config(s, from, to); };
   };
-  const std::string vit = "vit-tiny-10x6-1", head = "head-1", run = "trajectory-small-lars-1";
+  const std::string vit = "vit-tiny-10x6-1", head = "head-1", run = "trajectory-small-lars-1",
+                    dinov2 = "dinov2-tiny-registers-10x6-1";
   refused(
       vit, [](StateDict& s) { s.metadata.erase("dino.parity"); }, "no metadata dino.parity");
   refused(
@@ -191,6 +214,18 @@ TEST_CASE("parity: what a check does not know or does not find is refused", "[pa
   refused(vit, config("\"dim\": 8", "\"dim\": 4"), "does not fit the model");
   refused(vit, config("\"heads\": 2", "\"heads\": 3"), "embed_dim 8 must be a multiple of num_heads 3");
   refused(vit, config("\"last_blocks\": 2", "\"last_blocks\": 3"), "last_blocks 3 of depth 2");
+  refused(dinov2, config("\"registers\": 2", "\"registers\": 3"), "register_tokens");
+  refused(dinov2, config("\"registers\": 2", "\"registers\": -1"), "registers -1");
+  refused(dinov2, config("\"layer_scale\": true", "\"layer_scale\": 1"),
+          "field layer_scale is 1, expected true or false");
+  refused(dinov2, config("\"layer_scale\": true", "\"layer_scale\": false"), "ls1.gamma");
+  refused(dinov2, config("\"gelu\"", "\"relu\""), "field mlp is \"relu\", expected gelu or swiglu");
+  refused(dinov2, config("\"gelu\"", "\"swiglu\""), "mlp.w12");
+  refused(dinov2, config("\"mask_token\": true", "\"mask_token\": false"), "mask_token");
+  refused(dinov2, config("\"position_offset\": 0", "\"position_offset\": -1"), "offset of positions -1");
+  refused(
+      dinov2, [](StateDict& s) { s.tensors["grad.mask_token"] = s.tensors.at("weights.mask_token"); },
+      "tensor grad.mask_token: nothing in the model reads this parameter");
   refused(head, config("\"use_bn\": false", "\"use_bn\": 0"), "field use_bn is 0, expected true or false");
   refused(run, config("\"lars\"", "\"lion\""), "optimizer \"lion\"");
   refused(run, config("\"batch\": 3", "\"batch\": 0"), "batch 0");

@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import re
+import sys
 
 import torch
 from safetensors.torch import save_file
@@ -105,6 +106,8 @@ def write_sizes(options, name, c):
     name += "" if c["depth"] == 12 else f"-depth{c['depth']}"
     for size in options.size:
         width, height = (int(x) for x in size.split("x"))
+        if width % c["patch_size"] or height % c["patch_size"]:
+            sys.exit(f"--size {size}: sides must be multiples of the patch size, {c['patch_size']}")
         write_vit(options, name, c, options.images, width, height)
 
 
