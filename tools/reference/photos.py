@@ -258,6 +258,8 @@ def loaded(name, seed, exported):
         model.load_state_dict(load_file(exported), strict=True)
         return model
     import transformers
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     model, report = transformers.AutoModel.from_pretrained(exported, output_loading_info=True)
     missing = [key for key in report["missing_keys"] if not key.startswith("pooler.")]  # facebook/dino-* lack it, too
     assert not (missing or report["unexpected_keys"] or report["mismatched_keys"]), report
@@ -281,10 +283,11 @@ def check_return(options):
                            (os.path.join(work, name), "hugging-face"))
         features_program(options, "--weights", weights, "--export", exported, "--export-names", names)
         images = [normalized(center(open_photograph(open(path, "rb").read()), size)) for path in paths]
-        for way, tokens in (("to here", load_file(features)["features"]),
+        for way, tokens in (("to here", load_file(features)["features"][:, 0]),
                             ("and back", tokens_of(loaded(name, options.seed, exported), images, size))):
             first, all_tokens = difference(tokens[:, 0], golden[:, 0]), difference(tokens, golden)
-            print(f"{name:32} {way:10} {first[0]:10.1e}{first[1]:10.1e} {all_tokens[0]:10.1e}{all_tokens[1]:10.1e}")
+            print(f"{name:32} {way:10} {first[0]:10.1e}{first[1]:10.1e} {all_tokens[0]:10.1e}{all_tokens[1]:10.1e}",
+                  flush=True)
             wrong += not all_tokens[0] < 1e-4
     if wrong:
         sys.exit(f"{wrong} differ by 1e-4 or more")
