@@ -1,7 +1,7 @@
 // Speed of the k-NN search beside that of a matrix product in the same process.
 //     bench_knn                               50,000 x 10,000 at dimension 384, in memory
-//     bench_knn --scale FOLDER [--queries N]  a bank of 1,280,000 x 384 in a cache of features in FOLDER (2 GB, made
-//     once)
+//     bench_knn --scale FOLDER [--queries N] [--dim C]
+//                                             a bank of 1,280,000 x C in a cache of features in FOLDER, made once: 2 GB
 // Prints seconds, those of the processor, the rate of the scores' 2 Q N C operations, its per cent of the best product
 // measured before and after, and the largest memory of the process. Both rates are also compared by processor time: on
 // a machine that others use, the two products get unequal shares of it.
@@ -20,7 +20,7 @@
 
 namespace dino::bench {
 
-constexpr i64 dim = 384, classes = 1000;
+constexpr i64 classes = 1000;
 
 /// Seconds on the wall and of the processor, all threads together.
 struct Duration {
@@ -47,7 +47,7 @@ Rate rate_of(double work, const Duration& d) { return {work / d.wall, work / d.c
 Rate best(const Rate& a, const Rate& b) { return {std::max(a.wall, b.wall), std::max(a.cpu, b.cpu)}; }
 
 /// Rows on a sphere around the centre of their class: what the network of a trained model gives, roughly.
-FeatureSet random_rows(i64 first, i64 rows, u64 seed) {
+FeatureSet random_rows(i64 first, i64 rows, i64 dim, u64 seed) {
   FeatureSet set{.dim = dim, .values = {}, .labels = {}, .index = {}, .skipped = {}};
   set.values.resize(static_cast<size_t>(rows * dim));
   const RngKey centres(seed, 0), noise(seed, 1);
@@ -66,7 +66,7 @@ FeatureSet random_rows(i64 first, i64 rows, u64 seed) {
 }
 
 /// The best of some products x y^T, each the mean of half a second.
-Rate product_rate(HostContext& ctx) {
+Rate product_rate(HostContext& ctx, i64 dim) {
   Rate rate;
   for (const auto [m, n, k] : {std::array<i64, 3>{1024, 4096, dim}, {4096, 1024, dim}, {1536, 1536, 1536}}) {
     const auto a = randn<float>(ctx, {m, k}, RngKey(1, 0)), b = randn<float>(ctx, {n, k}, RngKey(1, 1));
@@ -102,14 +102,15 @@ double largest_memory() {
 }
 
 void measure(HostContext& ctx, const char* what, const FeatureRows& queries, const FeatureRows& bank, int repetitions) {
-  const double work = 2.0 * static_cast<double>(queries.size()) * static_cast<double>(bank.size()) * dim;
+  const i64 dim = bank.dim;
+  const double work = 2.0 * static_cast<double>(queries.size()) * static_cast<double>(bank.size() * dim);
   for (int run = 0; run < repetitions; ++run) {
-    const auto before = product_rate(ctx);
+    const auto before = product_rate(ctx, dim);
     std::vector<KnnScore> scores;
     const auto time = duration_of([&] {
       scores = knn_accuracy(ctx, queries, bank, {.k = {10, 20, 100, 200}, .classes = classes});
     });
-    const auto product = best(before, product_rate(ctx)), rate = rate_of(work, time);
+    const auto product = best(before, product_rate(ctx, dim)), rate = rate_of(work, time);
     std::printf(
         "%s  %lld x %lld x %lld  %.2f s, of the processor %.2f  %.1f GFLOP/s, %.1f %% of the product's %.1f, by "
         "processor time %.1f %%  top-1 %.2f  memory %.2f GB\n",
@@ -132,21 +133,22 @@ struct Pictures {
 
 void run(int argc, char** argv) {
   std::string folder;
-  i64 queries = 10000, threads = 0;
+  i64 queries = 10000, threads = 0, dim = 384;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string key = argv[i], value = argv[i + 1];
     if (key == "--scale") folder = value;
     if (key == "--queries") queries = std::stoll(value);
+    if (key == "--dim") dim = std::stoll(value);
     if (key == "--threads") threads = std::stoll(value);
   }
   HostContext ctx(threads);
-  const auto questions = random_rows(1 << 24, queries, 7);
+  const auto questions = random_rows(1 << 24, queries, dim, 7);
   if (folder.empty()) {
-    const auto bank = random_rows(0, 50000, 7);
+    const auto bank = random_rows(0, 50000, dim, 7);
     return measure(ctx, "memory", unit_rows(ctx, rows_of(questions)), unit_rows(ctx, rows_of(bank)), 5);
   }
-  const auto extract = [](const AnyDataset& part, BadImages&) {
-    return random_rows(std::stoll(part.name(0)), part.size(), 7);
+  const auto extract = [&](const AnyDataset& part, BadImages&) {
+    return random_rows(std::stoll(part.name(0)), part.size(), dim, 7);
   };
   const auto writing =
       duration_of([&] { cache_features(folder, {.weights = "random"}, AnyDataset(Pictures{1280000}), extract); });
