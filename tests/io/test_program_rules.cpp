@@ -169,7 +169,7 @@ TEST_CASE("program_rules: fine-tuning strengths are nothing in linear mode", "[i
     CHECK(linear.real(key) == 0);
   }
   CHECK(linear.integer("randaugment") == 0);
-  CHECK(linear.integer("n_last_blocks") == 4);
+  CHECK(linear.integer("n_last_blocks") == 1);
   CHECK_FALSE(linear.flag("avgpool_patchtokens"));
   const auto full =
       good(Program::finetune, {"--data", "x", "--weights", "w", "--mode", "full", "--backbone", "vit-b-16"});
@@ -180,8 +180,6 @@ TEST_CASE("program_rules: fine-tuning strengths are nothing in linear mode", "[i
   CHECK(full.real("label_smoothing") == 0.1);
   CHECK(full.real("random_erasing") == 0.25);
   CHECK(full.integer("randaugment") == 9);
-  CHECK(full.integer("n_last_blocks") == 1);
-  CHECK(full.flag("avgpool_patchtokens"));
   const auto scratch = good(Program::finetune, {"--data", "x", "--weights", "none", "--mode", "full", "--epochs", "3"});
   CHECK(scratch.real("layer_decay") == 0);
   CHECK(scratch.real("warmup_epochs") == 0.6);
@@ -189,6 +187,16 @@ TEST_CASE("program_rules: fine-tuning strengths are nothing in linear mode", "[i
   CHECK(vain.warnings == std::vector<std::string>{"mixup = 0.5 has no effect in linear mode"});
   CHECK(report(Program::finetune, {"--data", "x"})
             .starts_with("error: no weights: give --weights PATH, or --weights none"));
+}
+
+TEST_CASE("program_rules: the features of the probe of DINO are those of its paper", "[io]") {
+  const auto probe = [](const char* backbone, const char* name) {
+    return good(Program::finetune, {"--data", "x", "--weights", "w", "--probe", name, "--backbone", backbone});
+  };
+  CHECK(probe("vit-s-16", "dino").integer("n_last_blocks") == 4);
+  CHECK_FALSE(probe("vit-s-16", "dino").flag("avgpool_patchtokens"));
+  CHECK(probe("vit-b-16", "dino").integer("n_last_blocks") == 1);
+  CHECK(probe("vit-b-16", "dino").flag("avgpool_patchtokens"));
 }
 
 TEST_CASE("program_rules: predictions and evaluation need a trained classifier", "[io]") {
