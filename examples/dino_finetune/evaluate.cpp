@@ -24,7 +24,8 @@ int evaluate(const dino::FinetuneConfig& c) {
     std::cerr << banner() << "\ndevice  " << device.why << "\ndata    " << sets.description << '\n';
     for (const auto& note : sets.notes) std::cerr << "        " << note << '\n';
   }
-  const auto logits = classifier->logits(host, sets.test, model.transform());
+  dino::BadImages bad(sets.test.size(), c.common.max_bad_fraction);
+  const auto logits = classifier->logits(host, sets.test, model.transform(), &bad);
   for (const auto& reason : logits.skipped) std::cerr << "  ! bad image: " << reason << "; skipped\n";
   const auto m = metrics_of(logits, settings.classes, sets.test.title());
   if (!c.common.out.empty() && !out_is_run(c)) write_metrics(c.common.out, m, sets.classes());

@@ -94,7 +94,7 @@ int predict(const dino::FinetuneConfig& c) {
   settings.classes = weights.outputs();
   const auto classifier = make_classifier(device, c.common.precision, host, settings);
   classifier->start_from(weights, true);
-  const auto logits = classifier->logits(host, pictures, model.transform());
+  const auto logits = classifier->logits(host, pictures, model.transform(), nullptr);
   for (const auto& reason : logits.skipped) std::cerr << "  ! bad image: " << reason << "; skipped\n";
   dino::require(logits.size() > 0, dino::ErrorKind::data, "{}: no image could be used", c.predict);
   const auto names = class_names(weights);

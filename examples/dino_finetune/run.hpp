@@ -74,6 +74,7 @@ class Finetune {
   EpochSums epoch_;
   double best_top1_ = -1;
   i64 best_step_ = -1;
+  bool tested_ = false;
 };
 
 }  // namespace programs

@@ -19,8 +19,12 @@ void Finetune::restore_history() {
 
 void Finetune::evaluate() {
   const i64 done = trainer_->steps_done();
-  const auto logits = trainer_->logits(ctx_, sets_->test, model_->transform());
-  for (const auto& reason : logits.skipped) run_->say("  ! bad image: " + reason + "; skipped");
+  dino::BadImages bad(sets_->test.size(), config_.common.max_bad_fraction);
+  const auto logits = trainer_->logits(ctx_, sets_->test, model_->transform(), &bad);
+  if (!tested_) {  // once, not in every evaluation
+    for (const auto& reason : logits.skipped) run_->say("  ! bad test image: " + reason + "; skipped");
+  }
+  tested_ = true;
   const auto m = metrics_of(logits, settings_.classes, sets_->test.title());
   auto record = dino::Record("eval").set("step", done).set("epoch", epochs_done()).set("name", "finetune");
   dino::add_classification(record, m);

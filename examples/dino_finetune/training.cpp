@@ -18,8 +18,8 @@ template <class T, class D> class TrainingOn final : public ClassifierTraining {
   dino::i64 steps_done() const override { return trainer_.steps_done(); }
   dino::FinetuneReport step(const dino::Batch& batch) override { return trainer_.step(batch); }
   dino::FeatureSet logits(dino::HostContext& host, const dino::AnyDataset& set,
-                          const dino::EvalTransform& transform) override {
-    return dino::extract_features<T>(trainer_.ctx(), host, trainer_.model(), set, transform);
+                          const dino::EvalTransform& transform, dino::BadImages* bad) override {
+    return dino::extract_features<T>(trainer_.ctx(), host, trainer_.model(), set, transform, 64, {}, bad);
   }
   void load(const dino::StateDict& state, dino::i64 step, const std::string& where) override {
     dino::load_finetune(trainer_, state, step, where);

@@ -18,9 +18,10 @@ class ClassifierTraining {
   virtual const dino::FinetuneSettings& settings() const = 0;
   virtual dino::i64 steps_done() const = 0;
   virtual dino::FinetuneReport step(const dino::Batch& batch) = 0;
-  /// Logits of all images of a set as features; the host decodes the images.
+  /// Logits of all images of a set as features; the host decodes the images. bad, if any, counts those that cannot be
+  /// read, and throws when they are too many.
   virtual dino::FeatureSet logits(dino::HostContext& host, const dino::AnyDataset& set,
-                                  const dino::EvalTransform& transform) = 0;
+                                  const dino::EvalTransform& transform, dino::BadImages* bad) = 0;
   virtual void load(const dino::StateDict& state, dino::i64 step, const std::string& where) = 0;
   virtual void start_from(const dino::ClassifierWeights& weights, bool with_head) = 0;
   /// Calls write with all tensors of a checkpoint, which live until it returns.
