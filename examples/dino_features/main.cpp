@@ -28,6 +28,7 @@ struct FeatureSource {
 template <class T, class D> FeatureSource open_source(dino::HostContext& host, std::shared_ptr<dino::Context<D>> ctx,
                                                       const dino::FeaturesConfig& c) {
   const auto net = std::make_shared<dino::Backbone<T, D>>(dino::load_backbone<T>(*ctx, c.weights, c.checkpoint_key));
+  if (c.positions != "auto") net->set_positions(dino::named_positions(c.positions));
   const auto request = request_of(c);
   return {[&host, ctx, net, request](const auto& set, const auto& prepare, const auto& options) {
             return dino::extract_tokens(*ctx, host, net->vit(), set, prepare, request, options);
@@ -105,6 +106,7 @@ dino::PictureFeatures extract(const dino::FeaturesConfig& c, const FeatureSource
 /// --export: the backbone in a file, for hugging-face in a folder with its config.json.
 void export_weights(dino::HostContext& host, const dino::FeaturesConfig& c) {
   auto net = dino::load_backbone<float>(host, c.weights, c.checkpoint_key);
+  if (c.positions != "auto") net.set_positions(dino::named_positions(c.positions));
   std::filesystem::path to = c.export_to;
   auto layout = c.export_names == "timm" ? dino::WeightLayout::timm : dino::WeightLayout::hub;
   if (c.export_names == "hugging-face") {

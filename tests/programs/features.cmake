@@ -33,6 +33,17 @@ if(EXISTS "${WORK}/dry.npy" OR NOT err MATCHES "writes  dry.npy, 96 bytes")
   message(FATAL_ERROR "a dry run: ${err}")
 endif()
 
+# Positions by the rule of another library: the same at the stored grid, others beside it.
+foreach(size 16 24)
+  foreach(rule auto dino timm)
+    run("${FEATURES}" ${tiny} --data images --size ${size} --positions ${rule} --quiet -o ${rule}.npy)
+    file(SHA256 "${WORK}/${rule}.npy" ${rule}_${size})
+  endforeach()
+endforeach()
+if(NOT auto_16 STREQUAL timm_16 OR NOT auto_24 STREQUAL dino_24 OR auto_24 STREQUAL timm_24)
+  message(FATAL_ERROR "--positions: auto, dino and timm at 16 and 24 pixels")
+endif()
+
 # Weights in, weights out, under three names; what comes out is read again and gives the same file.
 run("${FEATURES}" ${tiny} --export hub.safetensors)
 run("${FEATURES}" ${tiny} --export timm.safetensors --export-names timm --data images --quiet -o hub.npy)

@@ -118,6 +118,9 @@ inline constexpr OptionRow evaluation_rows[] = {
     {.key = "size", .type = Type::integer, .programs = features, .group = "features", .fallback = "auto",
      .range = between(0, 16384), .words = "auto", .unit = "pixels", .example = "448",
      .help = "side of the crop; auto: as trained. Without crop: short side; 0 or auto: as it is"},
+    {.key = "positions", .type = Type::text, .programs = features, .group = "features", .fallback = "auto",
+     .words = "auto|dino|timm|hugging-face", .example = "timm",
+     .help = "whose rule brings positions to another image size; auto: as the weights say"},
     {.key = "output", .type = Type::path, .programs = features, .group = "features", .example = "f.safetensors",
      .help = "file of the features: .safetensors, or .npy for a single array", .letter = 'o', .saved = false},
 };

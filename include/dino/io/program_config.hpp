@@ -96,6 +96,7 @@ struct FeaturesConfig {
   bool crop = false;      // false: whole pictures
   i64 size = -1;          // of the crop, or the short side of a whole picture, 0: as it is; -1: as the weights say
   std::string normalize;  // auto: as the weights say
+  std::string positions;  // dino, timm, hugging-face; auto: as the weights say
   std::string output;     // .safetensors or .npy; empty: nothing but an export
   i64 batch_size = 0;
   std::string export_to, export_names;  // hub, timm, hugging-face
@@ -257,6 +258,7 @@ inline FeaturesConfig resolve_features(const Options& o, std::vector<std::string
           .crop = o.flag("crop"),
           .size = options_detail::integer_or(o, "size", -1),
           .normalize = o.text("normalize"),
+          .positions = o.text("positions"),
           .output = o.text("output"),
           .batch_size = o.integer("batch_size"),
           .export_to = o.text("export"),
