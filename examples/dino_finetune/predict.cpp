@@ -5,6 +5,7 @@
 #include "start.hpp"
 #include "training.hpp"
 
+#include <dino/data/imagenet_classes.hpp>
 #include <dino/eval/classification.hpp>
 #include <dino/io/file.hpp>
 
@@ -66,11 +67,11 @@ std::string json_line(const std::string& image, const std::vector<Guess>& list, 
   return str("{\"image\":{},\"classes\":[{}]}\n", dino::detail::json_quote(image), classes);
 }
 
-/// The names of the file, or numbers where it has none.
+/// The names of the file, those of ImageNet with their words, or numbers where it has none.
 std::vector<std::string> class_names(const dino::ClassifierWeights& weights) {
   auto names = weights.classes;
   for (i64 c = static_cast<i64>(names.size()); c < weights.outputs(); ++c) names.push_back(std::to_string(c));
-  return names;
+  return dino::class_titles(std::move(names));
 }
 
 dino::AnyDataset open_pictures(const dino::FinetuneConfig& c, i64 image_size) {

@@ -1,5 +1,6 @@
 #include "results.hpp"
 
+#include <dino/data/imagenet_classes.hpp>
 #include <dino/eval/confusion_image.hpp>
 
 namespace programs {
@@ -26,10 +27,10 @@ std::string metrics_text(const dino::ClassificationMetrics& m) {
 }
 
 std::string class_lines(const dino::ClassificationMetrics& m, const std::vector<std::string>& classes) {
+  const auto titles = dino::class_titles(classes);
   std::string out;
   for (i64 c = 0; c < m.classes(); ++c) {
-    out +=
-        str("  {}  {} of {} images\n", classes[static_cast<size_t>(c)], percent(m.class_accuracy(c)), m.images_of(c));
+    out += str("  {}  {} of {} images\n", titles[static_cast<size_t>(c)], percent(m.class_accuracy(c)), m.images_of(c));
   }
   return out;
 }
@@ -37,7 +38,7 @@ std::string class_lines(const dino::ClassificationMetrics& m, const std::vector<
 void write_metrics(const std::filesystem::path& folder, const dino::ClassificationMetrics& m,
                    const std::vector<std::string>& classes) {
   std::filesystem::create_directories(folder);
-  dino::write_classification(folder, m, classes);
+  dino::write_classification(folder, m, dino::class_titles(classes));
 }
 
 }  // namespace programs

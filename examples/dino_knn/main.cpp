@@ -5,6 +5,7 @@
 #include "../common/program.hpp"
 #include "../common/settings.hpp"
 
+#include <dino/data/imagenet_classes.hpp>
 #include <dino/eval/backbone.hpp>
 #include <dino/eval/feature_cache.hpp>
 #include <dino/eval/knn.hpp>
@@ -277,7 +278,10 @@ int evaluate(const dino::KnnConfig& c) {
                                           .leave_one_out = c.leave_one_out,
                                           .classes = static_cast<i64>(sets.bank.classes().size())});
   print_scores(c, source, bank.rows, queries.rows, scores);
-  if (!c.per_class.empty()) dino::write_file_atomic(c.per_class, dino::class_accuracy_csv(scores, sets.bank.classes()));
+  if (!c.per_class.empty()) {
+    const auto titles = dino::class_titles(sets.bank.classes());
+    dino::write_file_atomic(c.per_class, dino::class_accuracy_csv(scores, titles));
+  }
   return 0;
 }
 
