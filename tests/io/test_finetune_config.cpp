@@ -76,3 +76,47 @@ TEST_CASE("finetune_config: predicting and evaluating do not train", "[io]") {
   CHECK(p.output == "c.json");
   CHECK_FALSE(config({"--data", "x", "--weights", "w", "--eval-only"}).trains());
 }
+
+TEST_CASE("finetune_config: the protocols of linear mode, as far as the options leave them open", "[io]") {
+  const std::vector<std::string> given{"--data", "x", "--weights", "w"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), given.begin(), given.end());
+    return config(more);
+  };
+  const auto request = with({});
+  CHECK(request.probe == "request");
+  CHECK(request.lr == 1e-4);
+  CHECK(request.eta_min == 1e-6);
+  CHECK(request.batch_size == 8);
+  CHECK(request.n_last_blocks == 1);
+  CHECK_FALSE(request.avgpool_patchtokens);
+  CHECK_FALSE(request.augment);
+  CHECK(request.lbfgs_c == 1);
+  const auto dino = with({"--probe", "dino"});
+  CHECK(dino.batch_size == 128);
+  CHECK(dino.lr == 0.001 * 128 / 256);
+  CHECK(dino.eta_min == 0);
+  CHECK(dino.weight_decay == 0);
+  CHECK(dino.n_last_blocks == 4);
+  CHECK_FALSE(dino.avgpool_patchtokens);
+  CHECK(dino.augment);
+  const auto own =
+      with({"--probe", "dino", "--batch-size", "64", "--lr", "0.3", "--no-augment", "--n-last-blocks", "2"});
+  CHECK(own.batch_size == 64);
+  CHECK(own.lr == 0.3);
+  CHECK(own.n_last_blocks == 2);
+  CHECK_FALSE(own.augment);
+  CHECK(with({"--probe", "dino", "--batch-size", "1024"}).lr == 0.004);
+  const auto base = with({"--probe", "dino", "--backbone", "vit-b-16"});
+  CHECK(base.n_last_blocks == 1);
+  CHECK(base.avgpool_patchtokens);
+  const auto sweep = with({"--probe", "sweep"});
+  CHECK(sweep.n_last_blocks == 4);
+  CHECK(sweep.avgpool_patchtokens);
+  CHECK_FALSE(sweep.augment);
+  CHECK_FALSE(with({"--mode", "full", "--probe", "dino"}).augment);
+  const std::vector<std::string> wrong{"--data", "x", "--weights", "w", "--probe", "lbfgs", "--augment"};
+  const auto refused = parse_options(Program::finetune, wrong, {});
+  CHECK_FALSE(refused.ok());
+  CHECK(refused.report().find("contradicts") != std::string::npos);
+}
