@@ -6,7 +6,7 @@ file(MAKE_DIRECTORY "${WORK}")
 
 # 5 epochs of 6 steps, an evaluation every half: stops lie inside epochs and between evaluations.
 set(tiny --mode full --data synthetic --weights none --embed-dim 16 --depth 2 --num-heads 2 --drop-path-rate 0.2 --batch-size 16
-    --limit-train 96 --epochs 5 --eval-every 0.5 --micro-batch 5 --quiet)
+    --limit-train 96 --epochs 5 --eval-every 0.5 --micro-batch 5 --quiet --mixup 0.8 --cutmix 1 --randaugment 9 --random-erasing 0.25)
 
 function(finetune)
   execute_process(COMMAND "${FINETUNE}" ${ARGN} WORKING_DIRECTORY "${WORK}" RESULT_VARIABLE code
