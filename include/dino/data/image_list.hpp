@@ -73,9 +73,9 @@ inline std::vector<ListedImage> read_image_list(const std::filesystem::path& fil
 }
 
 /// Pictures of a list. Numbers are labels, counted from 0, and class names stand in `classes.txt` beside the list, one
-/// a line, if it is there; words are names of classes, labelled in bytewise order. Relative paths start at the folder of
-/// the list, or at the folder beside it that is called like it (train/ for train.txt) when the first picture is there.
-/// get() reads one file and decodes it.
+/// a line, if it is there; words are names of classes, labelled in bytewise order. Relative paths start at the folder
+/// of the list, or at the folder beside it that is called like it (train/ for train.txt) when the first picture is
+/// there. get() reads one file and decodes it.
 class ImageList {
  public:
   /// With the classes of another list or folder when they are given. Throws Error{data} naming file and line: a class
