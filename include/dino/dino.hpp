@@ -157,6 +157,7 @@
 #include <dino/data/image_folder.hpp>
 #include <dino/data/image_list.hpp>
 #include <dino/data/imagenet_classes.hpp>
+#include <dino/data/labelled_files.hpp>
 #include <dino/data/loader.hpp>
 #include <dino/data/mixup.hpp>
 #include <dino/data/multicrop.hpp>

@@ -1,8 +1,7 @@
 // Folders of picture files: one folder per class, or any pictures without labels.
 #pragma once
 
-#include <dino/data/dataset.hpp>
-#include <dino/io/image.hpp>
+#include <dino/data/labelled_files.hpp>
 
 #include <algorithm>
 #include <array>
@@ -120,7 +119,7 @@ inline FolderScan scan_folder(const std::filesystem::path& folder) { return deta
 /// Picture files below `root/split` ("" for root itself). Labelled when there are at least two folders and every
 /// picture lies in <class>/<file>: classes are the folders in bytewise order. Otherwise unlabelled: flat, nested, or
 /// both. Names are relative to root. Only names are read when it is opened; get() reads one file and decodes it.
-class ImageFolder {
+class ImageFolder : public LabelledFiles {
  public:
   /// Throws Error{data}: no pictures (says what was found), or a class folder without any (names it).
   ImageFolder(const std::filesystem::path& root, const std::string& split) : ImageFolder(root, split, {}, {}) {}
@@ -132,7 +131,7 @@ class ImageFolder {
   /// With a scan made before.
   ImageFolder(const std::filesystem::path& root, const std::string& split, const std::vector<std::string>& classes,
               FolderScan scan)
-      : root_(root), prefix_(split.empty() ? "" : split + "/"), title_((root / split).string()) {
+      : LabelledFiles(root, split.empty() ? "" : split + "/", (root / split).string()) {
     if (title_.size() > 1 && title_.back() == '/') title_.pop_back();
     if (scan.images.empty()) scan = scan_folder(root / split);
     require(!scan.images.empty(), ErrorKind::data,
@@ -155,20 +154,7 @@ class ImageFolder {
            });
   }
 
-  /// What to do with a JPEG that gives pixels only with a warning of damage. The default is skip: it is a bad image.
-  void set_jpeg_warnings(JpegWarnings policy) { warnings_ = policy; }
-
-  i64 size() const { return static_cast<i64>(files_.size()); }
-  i64 label(i64 i) const { return labels_.empty() ? -1 : labels_.at(static_cast<size_t>(i)); }
-  std::string name(i64 i) const { return prefix_ + files_.at(static_cast<size_t>(i)); }
   std::string kind() const { return "folder"; }
-  const std::string& title() const { return title_; }
-  const std::vector<std::string>& classes() const { return classes_; }
-
-  Sample get(i64 i) const {
-    const auto bytes = read_image_file(root_ / name(i));
-    return {decode_image(bytes, name(i), warnings_).image, label(i), name(i)};
-  }
 
  private:
   static bool known(const std::vector<std::string>& classes, const std::string& folder) {
@@ -212,13 +198,6 @@ class ImageFolder {
     if (names.size() > 3) text += str(" and {} more", names.size() - 3);
     return text;
   }
-
-  std::filesystem::path root_;
-  std::string prefix_, title_;
-  std::vector<std::string> files_;  // below root/split
-  std::vector<i32> labels_;         // empty: unlabelled
-  std::vector<std::string> classes_;
-  JpegWarnings warnings_ = JpegWarnings::skip;
 };
 
 }  // namespace dino::inline DINO_ABI

@@ -75,8 +75,8 @@ inline std::vector<ListedImage> read_image_list(const std::filesystem::path& fil
 /// Pictures of a list. Numbers are labels, counted from 0, and class names stand in `classes.txt` beside the list, one
 /// a line, if it is there; words are names of classes, labelled in bytewise order. Relative paths start at the folder
 /// of the list, or at the folder beside it that is called like it (train/ for train.txt) when the first picture is
-/// there. get() reads one file and decodes it.
-class ImageList {
+/// there.
+class ImageList : public LabelledFiles {
  public:
   /// With the classes of another list or folder when they are given. Throws Error{data} naming file and line: a class
   /// that is not among them, a label beyond them; a first picture that does not exist.
@@ -86,29 +86,17 @@ class ImageList {
   /// With lines read before; `file` is where they come from, for messages.
   ImageList(const std::filesystem::path& file, const std::vector<ListedImage>& list, std::vector<std::string> classes,
             const std::filesystem::path& root = {})
-      : root_(root.empty() ? root_of(file, list[0].path) : root), title_(file.string()) {
+      : LabelledFiles(root.empty() ? root_of(file, list[0].path) : root, "", file.string()) {
     if (!list[0].label.empty()) set_labels(list, std::move(classes));
-    paths_.reserve(list.size());
-    for (const ListedImage& image : list) paths_.push_back(image.path);
+    files_.reserve(list.size());
+    for (const ListedImage& image : list) files_.push_back(image.path);
     std::error_code error;
-    require(std::filesystem::exists(root_ / paths_[0], error), ErrorKind::data,
+    require(std::filesystem::exists(root_ / files_[0], error), ErrorKind::data,
             "{}:{}: no such file: {}. Paths are relative to the folder of the list", title_, list[0].line,
-            (root_ / paths_[0]).string());
+            (root_ / files_[0]).string());
   }
 
-  void set_jpeg_warnings(JpegWarnings policy) { warnings_ = policy; }
-
-  i64 size() const { return static_cast<i64>(paths_.size()); }
-  i64 label(i64 i) const { return labels_.empty() ? -1 : labels_.at(static_cast<size_t>(i)); }
-  std::string name(i64 i) const { return paths_.at(static_cast<size_t>(i)); }
   std::string kind() const { return "list"; }
-  const std::string& title() const { return title_; }
-  const std::vector<std::string>& classes() const { return classes_; }
-
-  Sample get(i64 i) const {
-    const auto bytes = read_image_file(root_ / name(i));
-    return {decode_image(bytes, name(i), warnings_).image, label(i), name(i)};
-  }
 
  private:
   static std::filesystem::path root_of(const std::filesystem::path& file, const std::string& first) {
@@ -178,13 +166,6 @@ class ImageList {
     for (size_t k = 0; k < names.size() && k < 5; ++k) text += (k == 0 ? "" : ", ") + names[k];
     return names.size() > 5 ? text + ", ..." : text;
   }
-
-  std::filesystem::path root_;
-  std::string title_;
-  std::vector<std::string> paths_;
-  std::vector<i32> labels_;  // empty: unlabelled
-  std::vector<std::string> classes_;
-  JpegWarnings warnings_ = JpegWarnings::skip;
 };
 
 }  // namespace dino::inline DINO_ABI
