@@ -18,6 +18,8 @@ inline std::atomic<int>& stop_signal() {
   static std::atomic<int> signal{0};
   return signal;
 }
+/// The exit code of a training run: 143 after SIGTERM, 130 after another signal to stop, 0 otherwise.
+inline int exit_code() { return stop_signal() == 0 ? 0 : stop_signal() == SIGTERM ? 143 : 130; }
 
 inline void stop_on_signals() {
   const auto handler = [](int number) {

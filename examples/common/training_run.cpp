@@ -75,6 +75,7 @@ void TrainingRun::start_progress(const dino::ProgressPlan& plan) {
   output.log_every = run_.log_every;
   output.log = [this](std::string_view line) { folder_.log(line); };
   progress_.emplace(plan, output);
+  event(plan.first_step, plan.first_step > 0 ? "resume" : "start", str("step {}", plan.first_step));
 }
 
 void TrainingRun::end_progress() {

@@ -32,6 +32,7 @@ class TrainingRun {
   /// The folder holds a run from here on: command, options, facts about the machine, metrics behind this step.
   void begin(i64 step, const std::vector<std::string>& command, const dino::Record& facts);
   void print_header(i64 threads, const std::string& device, const std::vector<std::string>& plan);
+  /// The progress line, and the first event.
   void start_progress(const dino::ProgressPlan& plan);
   /// Ends the progress line.
   void end_progress();

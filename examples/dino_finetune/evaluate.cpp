@@ -15,11 +15,7 @@ int evaluate(const dino::FinetuneConfig& c) {
   const auto sets = open_labelled_sets(c, model.info.vit.image_size);
   head_fits(weights, sets.classes(), false);
   dino::HostContext host(c.common.threads);
-  dino::FinetuneSettings settings;
-  settings.backbone = model.info.vit;
-  settings.classes = weights.outputs();
-  const auto classifier = make_classifier(device, c.common.precision, host, settings);
-  classifier->start_from(weights, true);
+  const auto classifier = use_classifier(device, c.common.precision, host, model.info.vit, weights);
   if (!c.common.quiet) {
     std::cerr << banner() << "\ndevice  " << device.why << "\ndata    " << sets.description << '\n';
     for (const auto& note : sets.notes) std::cerr << "        " << note << '\n';
@@ -27,7 +23,7 @@ int evaluate(const dino::FinetuneConfig& c) {
   dino::BadImages bad(sets.test.size(), c.common.max_bad_fraction);
   const auto logits = classifier->logits(host, sets.test, model.transform(), &bad);
   for (const auto& reason : logits.skipped) std::cerr << "  ! bad image: " << reason << "; skipped\n";
-  const auto m = metrics_of(logits, settings.classes, sets.test.title());
+  const auto m = metrics_of(logits, weights.outputs(), sets.test.title());
   if (!c.common.out.empty() && !out_is_run(c)) write_metrics(c.common.out, m, sets.classes());
   if (c.common.json) {
     auto record = dino::Record("eval").set("name", "finetune").set("weights", weights.where);

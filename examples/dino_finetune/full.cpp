@@ -32,11 +32,9 @@ int Finetune::run() {
                         .samples_per_step = config_.batch_size,
                         .first_step = trainer_->steps_done(),
                         .last_step = last_step_});
-  run_->event(started_at_, started_at_ > 0 ? "resume" : "start", str("step {}", started_at_));
   train();
   finish();
-  if (stop_signal() != 0) return stop_signal() == SIGTERM ? 143 : 130;
-  return 0;
+  return exit_code();
 }
 
 void Finetune::train() {

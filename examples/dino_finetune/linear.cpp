@@ -28,11 +28,9 @@ int LinearRun::run() {
                         .samples_per_step = lbfgs() ? settings_.rows : settings_.batch,
                         .first_step = started_at_,
                         .last_step = last_step_});
-  run_->event(started_at_, started_at_ > 0 ? "resume" : "start", str("step {}", started_at_));
   train();
   finish();
-  if (stop_signal() != 0) return stop_signal() == SIGTERM ? 143 : 130;
-  return 0;
+  return exit_code();
 }
 
 void LinearRun::train() {

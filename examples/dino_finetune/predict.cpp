@@ -90,11 +90,7 @@ int predict(const dino::FinetuneConfig& c) {
   const auto& weights = *model.weights;
   const auto pictures = open_pictures(c, model.info.vit.image_size);
   dino::HostContext host(c.common.threads);
-  dino::FinetuneSettings settings;
-  settings.backbone = model.info.vit;
-  settings.classes = weights.outputs();
-  const auto classifier = make_classifier(device, c.common.precision, host, settings);
-  classifier->start_from(weights, true);
+  const auto classifier = use_classifier(device, c.common.precision, host, model.info.vit, weights);
   const auto logits = classifier->logits(host, pictures, model.transform(), nullptr);
   for (const auto& reason : logits.skipped) std::cerr << "  ! bad image: " << reason << "; skipped\n";
   dino::require(logits.size() > 0, dino::ErrorKind::data, "{}: no image could be used", c.predict);

@@ -53,4 +53,15 @@ std::unique_ptr<ClassifierTraining> make_classifier(const dino::DeviceChoice& de
       });
 }
 
+std::unique_ptr<ClassifierTraining> use_classifier(const dino::DeviceChoice& device, const std::string& precision,
+                                                   dino::HostContext& host, const dino::VitConfig& backbone,
+                                                   const dino::ClassifierWeights& weights) {
+  dino::FinetuneSettings settings;
+  settings.backbone = backbone;
+  settings.classes = weights.outputs();
+  auto classifier = make_classifier(device, precision, host, settings);
+  classifier->start_from(weights, true);
+  return classifier;
+}
+
 }  // namespace programs

@@ -34,5 +34,9 @@ class ClassifierTraining {
 /// precision: fp32 or bf16; auto is bf16 on CUDA and fp32 on the CPU. host: where a CPU run computes.
 std::unique_ptr<ClassifierTraining> make_classifier(const dino::DeviceChoice& device, const std::string& precision,
                                                     dino::HostContext& host, const dino::FinetuneSettings& settings);
+/// One with these weights and their head, to be used as it is.
+std::unique_ptr<ClassifierTraining> use_classifier(const dino::DeviceChoice& device, const std::string& precision,
+                                                   dino::HostContext& host, const dino::VitConfig& backbone,
+                                                   const dino::ClassifierWeights& weights);
 
 }  // namespace programs

@@ -17,12 +17,10 @@ int Pretrain::run() {
   }
   write_sample_crops();
   start_progress();
-  run_.event(started_at_, started_at_ > 0 ? "resume" : "start", str("step {}", started_at_));
   if (started_at_ == 0) measure_baselines();
   train();
   finish();
-  if (stop_signal() != 0) return stop_signal() == SIGTERM ? 143 : 130;
-  return 0;
+  return exit_code();
 }
 
 void Pretrain::train() {

@@ -1,16 +1,7 @@
 # dino_features as a user meets it: pictures in, files out; broken pictures between good ones; and input that is wrong.
 cmake_minimum_required(VERSION 3.22)
-file(REMOVE_RECURSE "${WORK}")
-file(MAKE_DIRECTORY "${WORK}" "${WORK}/empty")
-
-function(run)
-  execute_process(COMMAND ${ARGN} WORKING_DIRECTORY "${WORK}" RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE err)
-  if(NOT code EQUAL 0)
-    message(FATAL_ERROR "${ARGN}\nended with ${code}: ${out}${err}")
-  endif()
-  set(out "${out}" PARENT_SCOPE)
-  set(err "${err}" PARENT_SCOPE)
-endfunction()
+include("${CMAKE_CURRENT_LIST_DIR}/programs.cmake")
+file(MAKE_DIRECTORY "${WORK}/empty")
 
 run("${FILES}" make "${WORK}")
 set(tiny --weights tiny.safetensors --threads 2)

@@ -1,17 +1,8 @@
 # dino_finetune with pictures of a user, good and broken, and with input that is wrong: one clear line with file, value and
 # remedy, the right exit code, nothing written.
 cmake_minimum_required(VERSION 3.22)
-file(REMOVE_RECURSE "${WORK}")
-file(MAKE_DIRECTORY "${WORK}" "${WORK}/empty")
-
-function(run)
-  execute_process(COMMAND ${ARGN} WORKING_DIRECTORY "${WORK}" RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE err)
-  if(NOT code EQUAL 0)
-    message(FATAL_ERROR "${ARGN}\nended with ${code}: ${out}${err}")
-  endif()
-  set(out "${out}" PARENT_SCOPE)
-  set(err "${err}" PARENT_SCOPE)
-endfunction()
+include("${CMAKE_CURRENT_LIST_DIR}/programs.cmake")
+file(MAKE_DIRECTORY "${WORK}/empty")
 
 # images: cat and dog, one cat broken; split: train/ and val/ without a dog in val/; tiny.safetensors: a backbone.
 run("${FILES}" make "${WORK}")

@@ -1,45 +1,22 @@
 # Fine-tuning that is stopped three times, each time going on with other threads and workers, gives the bytes of a run that
 # is not: of its last classifier, its best one, and the figures.
 cmake_minimum_required(VERSION 3.22)
-file(REMOVE_RECURSE "${WORK}")
-file(MAKE_DIRECTORY "${WORK}")
+include("${CMAKE_CURRENT_LIST_DIR}/programs.cmake")
 
 # 5 epochs of 6 steps, an evaluation every half: stops lie inside epochs and between evaluations.
 set(tiny --mode full --data synthetic --weights none --embed-dim 16 --depth 2 --num-heads 2 --drop-path-rate 0.2 --batch-size 16
     --limit-train 96 --epochs 5 --eval-every 0.5 --micro-batch 5 --quiet --mixup 0.8 --cutmix 1 --randaugment 9 --random-erasing 0.25)
 
-function(finetune)
-  execute_process(COMMAND "${FINETUNE}" ${ARGN} WORKING_DIRECTORY "${WORK}" RESULT_VARIABLE code
-                  OUTPUT_VARIABLE out ERROR_VARIABLE err)
-  if(NOT code EQUAL 0)
-    message(FATAL_ERROR "dino_finetune ${ARGN}\nended with ${code}: ${out}${err}")
-  endif()
-  set(out "${out}" PARENT_SCOPE)
-  set(err "${err}" PARENT_SCOPE)
-endfunction()
-
-function(compare name)
-  foreach(file export/classifier.safetensors export/best_classifier.safetensors report/confusion.csv report/class_accuracy.csv)
-    file(READ "${WORK}/whole/${file}" a HEX)
-    file(READ "${WORK}/${name}/${file}" b HEX)
-    string(HEX "${name}" own)  # the folder's name stands in the file
-    string(HEX "whole" whole)
-    string(REPLACE "${own}" "${whole}" b "${b}")
-    if(NOT a STREQUAL b)
-      message(FATAL_ERROR "${name}: ${file} differs from that of the uninterrupted run")
-    endif()
-  endforeach()
-endfunction()
-
-finetune(${tiny} --out whole --threads 2 --workers 1)
-finetune(${tiny} --out parts --max-steps 6 --threads 1 --workers 0)
-finetune(--out parts --max-steps 10 --threads 2 --workers 3 --quiet)
-finetune(--out parts --max-steps 23 --threads 3 --workers 1 --quiet)
-finetune(--out parts --max-steps 0 --threads 1 --workers 2 --quiet)
-compare(parts)
+set(compared export/classifier.safetensors export/best_classifier.safetensors report/confusion.csv report/class_accuracy.csv)
+run("${FINETUNE}" ${tiny} --out whole --threads 2 --workers 1)
+run("${FINETUNE}" ${tiny} --out parts --max-steps 6 --threads 1 --workers 0)
+run("${FINETUNE}" --out parts --max-steps 10 --threads 2 --workers 3 --quiet)
+run("${FINETUNE}" --out parts --max-steps 23 --threads 3 --workers 1 --quiet)
+run("${FINETUNE}" --out parts --max-steps 0 --threads 1 --workers 2 --quiet)
+same_run(whole parts ${compared})
 
 # A finished run says so, and a changed recipe is refused.
-finetune(--out parts)
+run("${FINETUNE}" --out parts)
 if(NOT err MATCHES "finished: 30 of 30 steps")
   message(FATAL_ERROR "a finished run: ${err}")
 endif()
@@ -50,12 +27,12 @@ endif()
 
 # Weights that are gone are not missed: the checkpoint has everything.
 file(RENAME "${WORK}/whole" "${WORK}/start")
-finetune(--mode full --data synthetic --weights start --batch-size 16 --limit-train 96 --epochs 2 --out second --max-steps 8 --quiet)
+run("${FINETUNE}" --mode full --data synthetic --weights start --batch-size 16 --limit-train 96 --epochs 2 --out second --max-steps 8 --quiet)
 file(RENAME "${WORK}/start" "${WORK}/gone")
-finetune(--out second --max-steps 0 --quiet)
+run("${FINETUNE}" --out second --max-steps 0 --quiet)
 
 # The run evaluates and predicts.
-finetune(--weights second --data synthetic --eval-only --json --quiet)
+run("${FINETUNE}" --weights second --data synthetic --eval-only --json --quiet)
 if(NOT out MATCHES "\"images\":1000,\"top1\":[0-9.]+,\"top5\":[0-9.]+,\"loss\":[0-9.]+")
   message(FATAL_ERROR "--eval-only: ${out}")
 endif()
