@@ -93,8 +93,8 @@ template <class T> void attention_forward_head(const AttentionForward<T>& a, con
 }
 
 /// dP of a block becomes scale * dS = scale * P (dP - <P,dP>), in place; P is computed again from the scores and lse.
-/// <dO,O> is the same number, but rounded apart from the P at hand: in float it leaves ten times as much of the gradient
-/// of the key bias, the sum of these rows, which is zero.
+/// <dO,O> is the same number, but rounded apart from the P at hand: in float it leaves ten times as much of the
+/// gradient of the key bias, the sum of these rows, which is zero.
 template <class T> void attention_score_gradient(const AttentionBackward<T>& a, const AttentionHead& at, i64 first,
                                                  i64 rows, T* p, T* ds) {
   const i64 n = at.tokens;
