@@ -8,9 +8,21 @@
 
 namespace programs {
 
+namespace {
+
+/// Where the folder of a run is the configuration, it names a backbone whether somebody asked for it or not: there the
+/// weights decide.
+dino::FinetuneConfig own_config(const dino::Options& options) {
+  auto c = dino::resolve_finetune(options);
+  if (out_is_run(c) || (c.run.resume != "auto" && c.run.resume != "never")) c.model.backbone_is_set = false;
+  return c;
+}
+
+}  // namespace
+
 LinearRun::LinearRun(const dino::Options& options, const std::vector<std::string>& command)
     : options_(options),
-      config_(dino::resolve_finetune(options)),
+      config_(own_config(options)),
       device_(dino::choose_device(config_.common.device)),
       ctx_(config_.common.threads),
       model_(start_model(config_)),
@@ -127,7 +139,10 @@ dino::FeatureRows LinearRun::rows_of_images(const std::string& part, const dino:
   dino::require(cache.size() > 0, dino::ErrorKind::data, "{}: no image could be read", set.title());
   run_->say(str("features of {} {} images in {}: {}", cache.size(), part, folder.string(),
                 dino::format_duration(dino::monotonic_seconds() - began)));
-  return dino::rows_of(cache);
+  constexpr i64 in_memory = i64{1} << 31;  // bytes; larger features stay on disk and are read row by row
+  if (cache.size() * cache.dim() * 4 > in_memory) return dino::rows_of(cache);
+  memory = cache.load();
+  return dino::rows_of(memory);
 }
 
 void LinearRun::make_training(const std::optional<dino::LoadedCheckpoint>& resumed) {
