@@ -92,9 +92,9 @@ template <class T> void attention_forward_head(const AttentionForward<T>& a, con
   }
 }
 
-/// dP of a block becomes scale * dS = scale * P (dP - <P,dP>), in place; P is computed again from the scores and lse.
-/// <dO,O> is the same number, but rounded apart from the P at hand: in float it leaves ten times as much of the
-/// gradient of the key bias, the sum of these rows, which is zero.
+/// dP of a block becomes scale * dS = scale * P (dP - <P,dP> / sum P), in place; P is computed again from the scores
+/// and lse. <dO,O> is the same number, but rounded apart from the P at hand: in float it leaves up to ten times as much
+/// of the gradient of the key bias, the sum of these rows, which is zero.
 template <class T> void attention_score_gradient(const AttentionBackward<T>& a, const AttentionHead& at, i64 first,
                                                  i64 rows, T* p, T* ds) {
   const i64 n = at.tokens;
@@ -102,7 +102,7 @@ template <class T> void attention_score_gradient(const AttentionBackward<T>& a, 
     T *const pr = p + r * n, *const dr = ds + r * n;
     const T lse = a.lse[(at.row + first + r) * a.heads + at.head], scale = a.scale;
     exp_row(pr, pr, n, scale, lse);
-    const T correction = dot(pr, dr, n);
+    const T correction = dot(pr, dr, n) / sum(pr, n);
     DINO_IVDEP
     for (i64 i = 0; i < n; ++i) dr[i] = scale * pr[i] * (dr[i] - correction);
   }
