@@ -1,6 +1,7 @@
 #include <dino/io/checkpoint.hpp>
 
 #include "support/catch.hpp"
+#include "support/injected_calls.hpp"
 #include "support/temporary_folder.hpp"
 
 #include <sys/wait.h>
@@ -10,12 +11,6 @@ using Catch::Matchers::Contains;
 namespace fs = std::filesystem;
 
 namespace {
-
-struct Injected {
-  explicit Injected(const FileCalls& calls) : old(set_file_calls(calls)) {}
-  ~Injected() { set_file_calls(old); }
-  FileCalls old;
-};
 
 StateDict state_at(i64 step, size_t size = 5000) {
   StateDict dict;

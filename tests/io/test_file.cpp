@@ -1,6 +1,7 @@
 #include <dino/io/file.hpp>
 
 #include "support/catch.hpp"
+#include "support/injected_calls.hpp"
 #include "support/temporary_folder.hpp"
 
 #include <sys/resource.h>
@@ -11,13 +12,6 @@ using Catch::Matchers::Contains;
 namespace fs = std::filesystem;
 
 namespace {
-
-/// Replaces system calls while it lives.
-struct Injected {
-  explicit Injected(const FileCalls& calls) : old(set_file_calls(calls)) {}
-  ~Injected() { set_file_calls(old); }
-  FileCalls old;
-};
 
 std::vector<std::string> names_in(const fs::path& folder) {
   std::vector<std::string> names;

@@ -1,19 +1,13 @@
 #include <dino/io/mapped_file.hpp>
 
 #include "support/catch.hpp"
+#include "support/injected_calls.hpp"
 #include "support/temporary_folder.hpp"
 
 using namespace dino;
 using Catch::Matchers::Contains;
 
 namespace {
-
-/// Replaces system calls while it lives.
-struct Injected {
-  explicit Injected(const FileCalls& calls) : old(set_file_calls(calls)) {}
-  ~Injected() { set_file_calls(old); }
-  FileCalls old;
-};
 
 const FileCalls unmappable = [] {
   FileCalls calls;

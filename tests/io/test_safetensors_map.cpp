@@ -1,6 +1,7 @@
 #include <dino/io/safetensors_map.hpp>
 
 #include "support/catch.hpp"
+#include "support/injected_calls.hpp"
 #include "support/temporary_folder.hpp"
 
 #include <optional>
@@ -9,13 +10,6 @@ using namespace dino;
 using Catch::Matchers::Contains;
 
 namespace {
-
-/// Replaces system calls while it lives.
-struct Injected {
-  explicit Injected(const FileCalls& calls) : old(set_file_calls(calls)) {}
-  ~Injected() { set_file_calls(old); }
-  FileCalls old;
-};
 
 /// Where the last file was mapped; empty when that mapping is gone.
 std::span<const u8> mapping;
