@@ -96,6 +96,17 @@ void TrainingRun::event(i64 step, const std::string& what, const std::string& de
   write(dino::Record("event").set("step", step).set("what", what).set("detail", detail));
 }
 
+dino::LoaderOptions TrainingRun::loading(i64 batch, i64 steps_per_epoch, i64 start) {
+  dino::LoaderOptions o;
+  o.batch = batch;
+  o.seed = static_cast<dino::u64>(common_.seed);
+  o.workers = common_.workers >= 0 ? common_.workers : 1;
+  o.start = {static_cast<dino::u64>(start / steps_per_epoch), start % steps_per_epoch};
+  o.max_bad_fraction = common_.max_bad_fraction;
+  o.on_bad = [this](const dino::BadSample& bad) { report_bad(bad); };
+  return o;
+}
+
 void TrainingRun::report_bad(const dino::BadSample& bad) {
   ++bad_samples_;
   say(str("  ! bad image (#{}): {}; skipped", bad_samples_, bad.reason));

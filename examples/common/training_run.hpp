@@ -44,6 +44,8 @@ class TrainingRun {
   void show(const dino::ProgressState& state) { progress_->update(state); }
   double images_per_second() const { return progress_->images_per_second(); }
 
+  /// How images are loaded from step `start` on; bad ones are reported here.
+  dino::LoaderOptions loading(i64 batch, i64 steps_per_epoch, i64 start);
   /// Names an image that could not be read: a line, and bad_samples.jsonl.
   void report_bad(const dino::BadSample& bad);
   /// Counts an update that was skipped because of a loss or gradient that is no number. Throws Error{numerical} at

@@ -38,14 +38,7 @@ int Finetune::run() {
 }
 
 void Finetune::train() {
-  dino::LoaderOptions loading;
-  loading.batch = config_.batch_size;
-  loading.seed = static_cast<dino::u64>(config_.common.seed);
-  loading.workers = config_.common.workers >= 0 ? config_.common.workers : 1;
-  loading.start = {static_cast<dino::u64>(started_at_ / steps_per_epoch_), started_at_ % steps_per_epoch_};
-  loading.max_bad_fraction = config_.common.max_bad_fraction;
-  loading.on_bad = [this](const dino::BadSample& bad) { run_->report_bad(bad); };
-  dino::Loader loader(sets_->train, *transform_, loading);
+  dino::Loader loader(sets_->train, *transform_, run_->loading(config_.batch_size, steps_per_epoch_, started_at_));
   run_->start_clock(started_at_);
   while (trainer_->steps_done() < last_step_ && stop_signal() == 0) {
     const auto& batch = loader.next();

@@ -36,14 +36,7 @@ int LinearRun::run() {
 void LinearRun::train() {
   std::optional<dino::Loader<dino::TrainTransform>> loader;
   if (config_.augment) {
-    dino::LoaderOptions loading;
-    loading.batch = settings_.batch;
-    loading.seed = settings_.seed;
-    loading.workers = config_.common.workers >= 0 ? config_.common.workers : 1;
-    loading.start = {static_cast<dino::u64>(started_at_ / steps_per_epoch_), started_at_ % steps_per_epoch_};
-    loading.max_bad_fraction = config_.common.max_bad_fraction;
-    loading.on_bad = [this](const dino::BadSample& bad) { run_->report_bad(bad); };
-    loader.emplace(sets_.train, *transform_, loading);
+    loader.emplace(sets_.train, *transform_, run_->loading(settings_.batch, steps_per_epoch_, started_at_));
   }
   run_->start_clock(started_at_);
   while (!probe_->finished() && probe_->steps_done() < last_step_ && stop_signal() == 0) {

@@ -24,14 +24,7 @@ int Pretrain::run() {
 }
 
 void Pretrain::train() {
-  dino::LoaderOptions loading;
-  loading.batch = config_.batch_size;
-  loading.seed = static_cast<dino::u64>(config_.common.seed);
-  loading.workers = config_.common.workers >= 0 ? config_.common.workers : 1;
-  loading.start = {static_cast<dino::u64>(trainer_->steps_done() / plan_.dino.steps_per_epoch),
-                   trainer_->steps_done() % plan_.dino.steps_per_epoch};
-  loading.max_bad_fraction = config_.common.max_bad_fraction;
-  loading.on_bad = [this](const dino::BadSample& bad) { run_.report_bad(bad); };
+  const auto loading = run_.loading(config_.batch_size, plan_.dino.steps_per_epoch, trainer_->steps_done());
   dino::Loader loader(sets_.train, crops_, loading);
   dino::HealthMonitor health(config_.k_dim, config_.model.embed_dim, trainer_->config().warmup_steps);
   run_.start_clock(trainer_->steps_done());
