@@ -97,6 +97,7 @@
 #include <dino/io/checkpoint.hpp>
 #include <dino/io/cli.hpp>
 #include <dino/io/clock.hpp>
+#include <dino/io/color_map.hpp>
 #include <dino/io/config.hpp>
 #include <dino/io/contact_sheet.hpp>
 #include <dino/io/crc32c.hpp>
