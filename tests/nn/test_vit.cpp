@@ -166,6 +166,25 @@ TEST_CASE("vit: a walk shows the tokens before every block and behind the last",
   });
 }
 
+TEST_CASE("vit: the attention of every block, from the tokens that a walk shows", "[nn][golden]") {
+  Tiny<double> t;
+  const std::vector groups{t.images({2, 3, 16, 16})};
+  const auto layout = t.net.layout(groups);
+  t.net.walk(groups, layout, [&](i64 i, const HostTensor<double>& x) {
+    if (i == 2) return;
+    const auto all = t.net.block_attention(i, x, layout, 0, 17);
+    REQUIRE(all.shape() == Shape{2, 2, 17, 17});
+    const auto first = t.net.block_attention(i, x, layout);
+    for (i64 map = 0; map < 4; ++map)
+      for (i64 k = 0; k < 17; ++k) CHECK(first[map * 17 + k] == Approx(all[map * 17 * 17 + k]).epsilon(1e-13));
+    if (i == 1) {
+      CHECK(golden::relative_error(to_vector(first), to_vector(t.net.last_attention(groups[0]))) <= 1e-13);
+      check_close(first.reshape({4, 17}).slice(0, 1).columns(0, 3), {0.122580946, 0.0352278028, 0.047432797});
+    }
+    CHECK_THROWS_WITH(t.net.block_attention(2, x, layout), contains("block 2 of a backbone with blocks 0..1"));
+  });
+}
+
 TEST_CASE("vit: numbers of parameters of the reference", "[nn][golden]") {
   CHECK(backbone_parameters(vit_tiny(16)) == 5524416);
   CHECK(backbone_parameters(vit_tiny(8)) == 5526720);

@@ -61,6 +61,42 @@ TEST_CASE("attention: the map of the class token is its row of probabilities", "
   }
 }
 
+TEST_CASE("attention: rows of the probabilities weigh the values as attention does", "[ops]") {
+  HostContext ctx(2);
+  for (const auto& [images, tokens, heads, dim] : std::vector<std::array<i64, 4>>{{2, 7, 2, 3}, {1, 1, 1, 5},
+                                                                                 {3, 65, 3, 16}}) {
+    INFO(images << " x " << tokens << " tokens, " << heads << " x " << dim);
+    const auto layout = groups({{images, tokens}});
+    const auto x = randn(ctx, {images * tokens, 3 * heads * dim}, 1);
+    const auto all = attention_rows(x, heads, layout, 0, tokens);
+    REQUIRE(all.shape() == Shape{images, heads, tokens, tokens});
+    const auto out = attention(x, heads, layout);
+    std::vector<double> expected;
+    for (i64 row = 0; row < images * tokens; ++row) {
+      for (i64 h = 0; h < heads; ++h) {
+        const double* const p = all.data() + ((row / tokens * heads + h) * tokens + row % tokens) * tokens;
+        for (i64 c = 0; c < dim; ++c) {
+          double sum = 0;
+          for (i64 n = 0; n < tokens; ++n)
+            sum += p[n] * x[((row / tokens * tokens + n) * 3 + 2) * heads * dim + h * dim + c];
+          expected.push_back(sum);
+        }
+      }
+    }
+    CHECK(golden::relative_error(expected, to_vector(out)) <= 1e-13);  // sums in another order
+    const auto classes = to_vector(attention_rows(x, heads, layout, 0, 1));
+    CHECK(golden::relative_error(classes, to_vector(class_attention(x, heads, layout))) <= 1e-13);
+    if (tokens < 3) continue;
+    const auto some = attention_rows(x, heads, layout, 1, 2);  // in the middle
+    for (i64 map = 0; map < images * heads; ++map)
+      for (i64 i = 0; i < 2 * tokens; ++i)
+        CHECK(some[map * 2 * tokens + i] == Approx(all[(map * tokens + 1) * tokens + i]).epsilon(1e-13));
+  }
+  const auto x = randn(ctx, {10, 12}, 1);
+  CHECK_THROWS_WITH(attention_rows(x, 2, groups({{2, 5}}), 4, 2), contains("attention_rows: [4, 6) of 5 tokens"));
+  CHECK_THROWS_WITH(attention_rows(x, 2, groups({{1, 5}, {1, 5}}), 0, 1), contains("2 groups of crops"));
+}
+
 TEST_CASE("attention: large scores do not overflow", "[ops]") {
   HostContext ctx(1);
   const auto x = full<float>(ctx, {5, 9}, 300.f);

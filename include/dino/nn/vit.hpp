@@ -131,6 +131,16 @@ template <class T, class D> struct VisionTransformer {
     return class_attention(last.attn.qkv(last.norm1(x)), config.heads, segments);
   }
 
+  /// What tokens [first, first + count) of each image look at in block i: (B,H,count,N), tokens as in last_attention.
+  /// x: the tokens (R,C) that enter the block, as walk shows them; segments: one group.
+  Tensor<acc_t<T>, D> block_attention(i64 i, const Tensor<T, D>& x, const Segments& segments, i64 first = 0,
+                                      i64 count = 1) const {
+    require(i >= 0 && i < config.depth, ErrorKind::usage, "block {} of a backbone with blocks 0..{}", i,
+            config.depth - 1);
+    const auto& block = blocks[static_cast<size_t>(i)];
+    return attention_rows(block.attn.qkv(block.norm1(x)), config.heads, segments, first, count);
+  }
+
  private:
   static const VitConfig& check(const VitConfig& c) {
     require(c.patch_size >= 1 && c.image_size >= c.patch_size && c.image_size % c.patch_size == 0, ErrorKind::usage,

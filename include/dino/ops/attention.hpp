@@ -1,8 +1,9 @@
 // Multi-head self-attention on packed qkv, over all crops of a step at once.
 #pragma once
 
-#include <dino/autograd/apply.hpp>
 #include <dino/kernels/attention.hpp>
+#include <dino/ops/linear.hpp>
+#include <dino/ops/softmax.hpp>
 
 #include <cmath>
 
@@ -87,6 +88,30 @@ Tensor<acc_t<T>, D> class_attention(const Tensor<T, D>& packed, i64 heads, const
                                                  .head_dim = width / heads,
                                                  .scale = Op::scale(qkv, heads)});
   return map;
+}
+
+/// What tokens [first, first + count) of each image look at: their rows of the probabilities, (images,H,count,N) of one
+/// group of crops. For looking, not for training: a product and a softmax for each image and head.
+template <class T, class D> Tensor<acc_t<T>, D> attention_rows(const Tensor<T, D>& packed, i64 heads,
+                                                               const Segments& segments, i64 first, i64 count) {
+  ops::Attention<T, D>::check(packed, {heads, segments});
+  require(segments.size() == 1, "attention_rows: {} groups of crops, expected one", segments.size());
+  const auto& s = segments[0];
+  require(first >= 0 && count >= 1 && first + count <= s.tokens, "attention_rows: [{}, {}) of {} tokens", first,
+          first + count, s.tokens);
+  const auto qkv = contiguous(packed);
+  const i64 width = qkv.cols() / 3, dim = width / heads;
+  const Tensor<acc_t<T>, D> scores(qkv.ctx(), {s.images * heads * count, s.tokens});
+  for (i64 image = 0; image < s.images; ++image) {
+    const auto rows = qkv.slice(image * s.tokens, (image + 1) * s.tokens);
+    for (i64 h = 0; h < heads; ++h) {
+      const i64 at = (image * heads + h) * count;
+      const auto query = rows.slice(first, first + count).columns(h * dim, (h + 1) * dim);      // (count,d)
+      const auto key = rows.columns(width + h * dim, width + (h + 1) * dim);                    // (N,d)
+      detail::linear_into(scores.slice(at, at + count), query, key, Tensor<T, D>{});            // (count,N)
+    }
+  }
+  return softmax(scores, std::sqrt(static_cast<double>(dim))).reshape({s.images, heads, count, s.tokens});
 }
 
 }  // namespace dino::inline DINO_ABI
