@@ -191,6 +191,7 @@
 #include <dino/eval/finetune.hpp>
 #include <dino/eval/finetune_state.hpp>
 #include <dino/eval/knn.hpp>
+#include <dino/eval/knn_examples.hpp>
 #include <dino/eval/linear_probe.hpp>
 #include <dino/eval/linear_probe_state.hpp>
 #include <dino/eval/linear_sweep.hpp>
