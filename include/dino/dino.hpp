@@ -93,6 +93,7 @@
 #include <dino/optim/update.hpp>
 
 #include <dino/io/backbone_info.hpp>
+#include <dino/io/backbone_name.hpp>
 #include <dino/io/bitmap_text.hpp>
 #include <dino/io/checkpoint.hpp>
 #include <dino/io/cli.hpp>
@@ -112,6 +113,7 @@
 #include <dino/io/image_limits.hpp>
 #include <dino/io/image_stb.hpp>
 #include <dino/io/image_write.hpp>
+#include <dino/io/index_list.hpp>
 #include <dino/io/json_cursor.hpp>
 #include <dino/io/lbfgs_state.hpp>
 #include <dino/io/mapped_file.hpp>
@@ -122,6 +124,7 @@
 #include <dino/io/option_words.hpp>
 #include <dino/io/options.hpp>
 #include <dino/io/parse_record.hpp>
+#include <dino/io/picture_options.hpp>
 #include <dino/io/png_gate.hpp>
 #include <dino/io/program_config.hpp>
 #include <dino/io/program_heads.hpp>

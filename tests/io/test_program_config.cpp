@@ -165,6 +165,31 @@ TEST_CASE("program_config: k-NN", "[io]") {
   CHECK(untrained.eval_bank == 4000);
 }
 
+TEST_CASE("program_config: attention and embedding", "[io]") {
+  const auto result = parse_options(
+      Program::attention,
+      Arguments{"--weights", "w", "--size", "0", "--layers", "all", "--heads", "1,0", "--threshold", "0.6", "--no-grid",
+                "--raw", "--experiment-num", "3", "a.png", "dir"},
+      {});
+  REQUIRE(result.ok());
+  const auto a = resolve_attention(result.options, result.files);
+  CHECK(a.files == std::vector<std::string>{"a.png", "dir"});
+  CHECK(a.folder.experiment_num == 3);
+  CHECK(a.size == 0);
+  CHECK(a.all_layers);
+  CHECK(a.layers.empty());
+  CHECK(a.heads == std::vector<i64>{1, 0});
+  CHECK(a.threshold == 0.6);
+  CHECK((a.overlay && !a.grid && a.raw && !a.pca && !a.mean_only));
+  const auto e = resolve_embed(parse(Program::embed, {"--weights", "w", "--data", "x", "--theta", "0", "--overwrite"}));
+  CHECK(e.image_size == 0);
+  CHECK(e.samples == 10000);
+  CHECK(e.theta == 0);
+  CHECK(e.folder.overwrite);
+  CHECK(e.split == "auto");
+  CHECK_THROWS_WITH(resolve_embed(result.options), "resolve_embed: options of dino_attention");
+}
+
 TEST_CASE("program_config: features", "[io]") {
   const auto result =
       parse_options(Program::features,

@@ -44,21 +44,6 @@ std::vector<std::string> warnings(Arguments arguments) {
 
 }  // namespace
 
-TEST_CASE("program_rules: names of backbones and their sizes", "[io]") {
-  CHECK(backbone_size("vit-t-4") == BackboneSize{4, 192, 12, 3});
-  CHECK(backbone_size("vit-s-16") == BackboneSize{16, 384, 12, 6});
-  CHECK(backbone_size("vit-b-14") == BackboneSize{14, 768, 12, 12});
-  CHECK(backbone_size("vit-d96-l4-h3-4") == BackboneSize{4, 96, 4, 3});
-  for (const auto* bad : {"", "vit", "vit-s", "vit-s-15", "vit-x-16", "vit-d96-l4-h3", "vit-d0-l4-h3-4",
-                          "vit-d96-l4-h3-4-5", "vit-96-l4-h3-4", "vit-dx-l4-h3-4", "vit-s-16-", "resnet50"}) {
-    INFO(bad);
-    CHECK_FALSE(backbone_size(bad).has_value());
-  }
-  CHECK(backbone_name({16, 384, 12, 6}, 4) == "vit-s-16");
-  CHECK(backbone_name({4, 192, 12, 3}, 2) == "vit-d192-l12-h3-4");
-  CHECK(backbone_name({4, 96, 4, 3}, 2) == "vit-d96-l4-h3-4");
-}
-
 TEST_CASE("program_rules: the backbone sets the dimensions, unless they are given", "[io]") {
   const auto named = good(Program::pretrain, {"--data", "x", "--backbone", "vit-b-8", "--depth", "6"});
   CHECK(named.integer("patch_size") == 8);
@@ -345,6 +330,35 @@ TEST_CASE("program_rules: finetune.yaml of the original request is read unchange
             .find("\"eta_min\" is read by dino_finetune, not by dino_pretrain") != std::string::npos);
 }
 #endif
+
+TEST_CASE("program_rules: attention takes pictures, and says which heads and blocks it does not understand", "[io]") {
+  const auto o = good(Program::attention, {"--weights", "w", "--heads", "0,3", "--layers", "0..11", "a.png", "b.png"});
+  CHECK(o.text("heads") == "0,3");
+  CHECK(o.text("backbone") == "auto");
+  CHECK(report(Program::attention, {"a.png"}).find("no weights: give --weights PATH") != std::string::npos);
+  CHECK(report(Program::attention, {"--weights", "w"}).find("no data: give pictures, or --data PATH") !=
+        std::string::npos);
+  CHECK(report(Program::attention, {"--weights", "w", "--heads", "3,3", "a.png"})
+            .find("heads = 3,3 must be all|mean, or numbers from 0 such as 0,3 or 0..11") != std::string::npos);
+  CHECK(report(Program::attention, {"--weights", "w", "--layers", "first", "a.png"}).find("layers = first must be") !=
+        std::string::npos);
+  CHECK(report(Program::attention, {"--weights", "w", "--match", "a.png"})
+            .find("match takes two pictures, 1 are named: --match A B") != std::string::npos);
+  CHECK(report(Program::attention, {"--weights", "w", "--match", "--video", "a.png", "b.png"})
+            .find("match = true contradicts video = true") != std::string::npos);
+  CHECK(report(Program::attention, {"--weights", "w", "--square", "--size", "0", "a.png"})
+            .find("square = true contradicts size = 0") != std::string::npos);
+}
+
+TEST_CASE("program_rules: an embedding needs weights and a data set", "[io]") {
+  const auto o = good(Program::embed, {"--weights", "w", "--dataset", "cifar-10"});
+  CHECK(o.text("data") == "data/cifar-10");
+  CHECK(o.text("method") == "tsne");
+  CHECK(report(Program::embed, {"--data", "x"}).find("no weights: give --weights PATH") != std::string::npos);
+  CHECK(report(Program::embed, {"--weights", "w", "a.png"}).find("a.png") != std::string::npos);
+  CHECK(report(Program::embed, {"--weights", "w", "--data", "x", "--out", "o", "--experiment-num", "1"})
+            .find("out = o contradicts experiment_num = 1") != std::string::npos);
+}
 
 TEST_CASE("program_rules: the synthetic preset says what its data set's defaults are", "[io]") {
   const auto written = good(Program::pretrain, {"--config", preset("synthetic.json")});

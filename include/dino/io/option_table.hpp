@@ -21,20 +21,22 @@
 namespace dino::inline DINO_ABI {
 
 /// The programs that read options; a row holds the sum of those that read its key.
-enum class Program : unsigned { pretrain = 1, finetune = 2, knn = 4, features = 8 };
+enum class Program : unsigned { pretrain = 1, finetune = 2, knn = 4, features = 8, attention = 16, embed = 32 };
 
-inline constexpr std::array<Program, 4> all_programs{Program::pretrain, Program::finetune, Program::knn,
-                                                     Program::features};
+inline constexpr std::array<Program, 6> all_programs{Program::pretrain, Program::finetune,  Program::knn,
+                                                     Program::features, Program::attention, Program::embed};
 
 constexpr std::string_view program_name(Program p) {
-  return p == Program::pretrain   ? "dino_pretrain"
-         : p == Program::finetune ? "dino_finetune"
-         : p == Program::knn      ? "dino_knn"
-                                  : "dino_features";
+  return p == Program::pretrain    ? "dino_pretrain"
+         : p == Program::finetune  ? "dino_finetune"
+         : p == Program::knn       ? "dino_knn"
+         : p == Program::features  ? "dino_features"
+         : p == Program::attention ? "dino_attention"
+                                   : "dino_embed";
 }
 
 /// Arguments that are no flags name files for these programs; for the others they are a problem.
-constexpr bool takes_files(Program p) { return p == Program::features; }
+constexpr bool takes_files(Program p) { return p == Program::features || p == Program::attention; }
 
 enum class OptionType {
   flag,      // true or false; on the command line --key and --no-key
@@ -71,7 +73,7 @@ struct DataSetDefaults {
   }
 };
 
-/// One key. A key may have several rows when programs differ in its default; their programs then do not overlap.
+/// One key. A key may have several rows when programs differ in its default or in what it may be; their programs then do not overlap.
 struct OptionRow {
   std::string_view key;  // batch_size; its flag is --batch-size, its variable DINO_BATCH_SIZE
   OptionType type = OptionType::text;

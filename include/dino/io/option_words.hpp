@@ -16,7 +16,10 @@ inline constexpr unsigned pretrain = static_cast<unsigned>(Program::pretrain);
 inline constexpr unsigned finetune = static_cast<unsigned>(Program::finetune);
 inline constexpr unsigned knn = static_cast<unsigned>(Program::knn);
 inline constexpr unsigned features = static_cast<unsigned>(Program::features);
+inline constexpr unsigned attention = static_cast<unsigned>(Program::attention);
+inline constexpr unsigned embed = static_cast<unsigned>(Program::embed);
 inline constexpr unsigned runs = pretrain | finetune | knn;
-inline constexpr unsigned every = runs | features;
+inline constexpr unsigned pictures = attention | embed;
+inline constexpr unsigned every = runs | features | pictures;
 
 }  // namespace dino::inline DINO_ABI::options_detail

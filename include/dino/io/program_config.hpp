@@ -80,7 +80,8 @@ struct KnnConfig {
   std::string votes;                                    // weighted, majority
   bool leave_one_out = false;
   i64 shots = 0;                                        // of each class; 0: all
-  std::string features_cache, per_class;                // a folder, a file; empty: none
+  std::string features_cache, per_class, show_html;     // a folder, files; empty: none
+  i64 show_queries = 0;                                 // on the page
   std::string baseline;                                 // none, pixels, untrained
   i64 batch_size = 0, eval_bank = 0, eval_queries = 0;  // 0: all
 };
@@ -100,6 +101,45 @@ struct FeaturesConfig {
   std::string output;     // .safetensors or .npy; empty: nothing but an export
   i64 batch_size = 0;
   std::string export_to, export_names;  // hub, timm, hugging-face
+};
+
+/// Where a program that draws pictures leaves them.
+struct PictureFolder {
+  i64 experiment_num = -1;  // -1: the next free
+  bool overwrite = false;
+};
+
+struct AttentionConfig {
+  CommonConfig common;
+  PictureFolder folder;
+  std::vector<std::string> files;  // pictures, folders and videos; empty: common.data
+  std::string weights, checkpoint_key, backbone, normalize, positions;  // as in FeaturesConfig
+  i64 batch_size = 0;
+  i64 size = 0;  // short side, 0: as it is
+  bool square = false;
+  bool all_layers = false;
+  std::vector<i64> layers;  // empty, unless all_layers: the last
+  bool mean_only = false;
+  std::vector<i64> heads;  // empty: all
+  double threshold = 0;    // part of the attention; 0: no masks
+  bool rollout = false;
+  std::string colormap;
+  bool overlay = false, grid = false, raw = false, pca = false, match = false, video = false;
+  double fps = 0;
+};
+
+struct EmbedConfig {
+  CommonConfig common;
+  PictureFolder folder;
+  std::string weights, checkpoint_key, backbone, normalize;
+  i64 image_size = 0;  // 0: as the weights say
+  i64 batch_size = 0;
+  std::string split;   // auto, train, test
+  i64 samples = 0;     // 0: all
+  std::string method;  // pca, tsne
+  double perplexity = 0, theta = 0;
+  i64 iterations = 0;
+  std::string features_cache;  // a folder; empty: none
 };
 
 /// Steps of a length in epochs: round(x * steps per epoch).
@@ -236,6 +276,8 @@ inline KnnConfig resolve_knn(const Options& o) {
                    .shots = o.integer("shots"),
                    .features_cache = o.text("features_cache"),
                    .per_class = o.text("per_class"),
+                   .show_html = o.text("show_html"),
+                   .show_queries = o.integer("show_queries"),
                    .baseline = o.text("baseline"),
                    .batch_size = o.integer("batch_size"),
                    .eval_bank = o.integer("eval_bank"),
@@ -263,6 +305,63 @@ inline FeaturesConfig resolve_features(const Options& o, std::vector<std::string
           .batch_size = o.integer("batch_size"),
           .export_to = o.text("export"),
           .export_names = o.text("export_names")};
+}
+
+namespace options_detail {
+
+inline PictureFolder picture_folder(const Options& o) {
+  return {.experiment_num = integer_or(o, "experiment_num", -1), .overwrite = o.flag("overwrite")};
+}
+
+}  // namespace options_detail
+
+/// files: those of the ParseResult.
+inline AttentionConfig resolve_attention(const Options& o, std::vector<std::string> files) {
+  require(o.program() == Program::attention, "resolve_attention: options of {}", program_name(o.program()));
+  return {.common = options_detail::common_config(o),
+          .folder = options_detail::picture_folder(o),
+          .files = std::move(files),
+          .weights = o.text("weights"),
+          .checkpoint_key = o.text("checkpoint_key"),
+          .backbone = o.text("backbone"),
+          .normalize = o.text("normalize"),
+          .positions = o.text("positions"),
+          .batch_size = o.integer("batch_size"),
+          .size = o.integer("size"),
+          .square = o.flag("square"),
+          .all_layers = o.text("layers") == "all",
+          .layers = index_list(o.text("layers")).value_or(std::vector<i64>{}),
+          .mean_only = o.text("heads") == "mean",
+          .heads = index_list(o.text("heads")).value_or(std::vector<i64>{}),
+          .threshold = o.real("threshold"),
+          .rollout = o.flag("rollout"),
+          .colormap = o.text("colormap"),
+          .overlay = o.flag("overlay"),
+          .grid = o.flag("grid"),
+          .raw = o.flag("raw"),
+          .pca = o.flag("pca"),
+          .match = o.flag("match"),
+          .video = o.flag("video"),
+          .fps = o.real("fps")};
+}
+
+inline EmbedConfig resolve_embed(const Options& o) {
+  require(o.program() == Program::embed, "resolve_embed: options of {}", program_name(o.program()));
+  return {.common = options_detail::common_config(o),
+          .folder = options_detail::picture_folder(o),
+          .weights = o.text("weights"),
+          .checkpoint_key = o.text("checkpoint_key"),
+          .backbone = o.text("backbone"),
+          .normalize = o.text("normalize"),
+          .image_size = options_detail::integer_or(o, "image_size", 0),
+          .batch_size = o.integer("batch_size"),
+          .split = o.text("split"),
+          .samples = o.integer("samples"),
+          .method = o.text("method"),
+          .perplexity = o.real("perplexity"),
+          .theta = o.real("theta"),
+          .iterations = o.integer("iterations"),
+          .features_cache = o.text("features_cache")};
 }
 
 /// "batch_size 1024 -> 512" for every key that a resumed run may not change: model, data, schedules.

@@ -22,10 +22,20 @@ inline std::string program_head(Program program) {
       "writes what a backbone makes of pictures\n"
       "  dino_features --weights runs/pretrain/vit-s-16/version_0 --data path/to/images -o f.safetensors\n"
       "  dino_features --weights W --tokens patch --no-crop -o f.safetensors cat.jpg dog.jpg\n";
-  const auto text = program == Program::pretrain   ? pretrain
-                    : program == Program::finetune ? finetune
-                    : program == Program::knn      ? knn
-                                                   : features;
+  constexpr std::string_view attention =
+      "draws what a backbone looks at\n"
+      "  dino_attention --weights runs/pretrain/vit-s-16/version_0 cat.jpg dog.jpg\n"
+      "  dino_attention --weights W --threshold 0.6 --pca path/to/images\n"
+      "  dino_attention --weights W --match cat.jpg lynx.jpg\n";
+  constexpr std::string_view embed =
+      "draws the features of a data set as points of a plane\n"
+      "  dino_embed --weights runs/pretrain/vit-s-16/version_0 --dataset cifar-10\n";
+  const auto text = program == Program::pretrain    ? pretrain
+                    : program == Program::finetune  ? finetune
+                    : program == Program::knn       ? knn
+                    : program == Program::features  ? features
+                    : program == Program::attention ? attention
+                                                    : embed;
   return str(
       "{} {}\nA flag --batch-size is also a key batch_size of the configuration file and a variable "
       "DINO_BATCH_SIZE.\nStrongest first: flag, --set, environment, file, default of the data set, default.\n",

@@ -3,6 +3,7 @@
 
 #include <dino/io/data_path.hpp>
 #include <dino/io/evaluation_options.hpp>
+#include <dino/io/picture_options.hpp>
 #include <dino/io/run_options.hpp>
 #include <dino/io/training_options.hpp>
 
@@ -22,7 +23,7 @@ template <size_t... N> constexpr auto joined(const OptionRow (&...part)[N]) {
   return all;
 }
 
-inline constexpr auto program_rows = joined(training_rows, evaluation_rows, run_rows);
+inline constexpr auto program_rows = joined(training_rows, evaluation_rows, picture_rows, run_rows);
 
 }  // namespace options_detail
 

@@ -1,66 +1,13 @@
 // Rules over several options of the programs: data set, dimensions of the backbone, values of "auto", contradictions.
 #pragma once
 
+#include <dino/io/backbone_name.hpp>
 #include <dino/io/cli.hpp>
+#include <dino/io/index_list.hpp>
 #include <dino/io/program_heads.hpp>
 #include <dino/io/program_options.hpp>
 
 namespace dino::inline DINO_ABI {
-
-/// Free dimensions of a vision transformer.
-struct BackboneSize {
-  i64 patch = 0, width = 0, layers = 0, heads = 0;
-  bool operator==(const BackboneSize&) const = default;
-};
-
-namespace options_detail {
-
-struct NamedWidth {
-  std::string_view letter;
-  i64 width, layers, heads;
-};
-
-inline constexpr std::array<NamedWidth, 3> named_widths{{{"t", 192, 12, 3}, {"s", 384, 12, 6}, {"b", 768, 12, 12}}};
-inline constexpr std::array<i64, 4> named_patches{4, 8, 14, 16};
-
-/// The number behind the letter, in 1..limit, or 0.
-inline i64 lettered(std::string_view text, std::string_view letter, i64 limit) {
-  if (!text.starts_with(letter)) return 0;
-  const auto number = whole_number<i64>(text.substr(letter.size()));
-  return number && *number >= 1 && *number <= limit ? *number : 0;
-}
-
-}  // namespace options_detail
-
-/// The size that a name stands for: vit-{t,s,b}-{4,8,14,16} or vit-d<width>-l<layers>-h<heads>-<patch>.
-inline std::optional<BackboneSize> backbone_size(std::string_view name) {
-  using namespace options_detail;
-  const auto parts = split(name, '-');
-  if (parts.size() < 3 || parts.front() != "vit") return std::nullopt;
-  BackboneSize size{.patch = lettered(parts.back(), "", 1024)};
-  if (parts.size() == 3) {
-    if (std::find(named_patches.begin(), named_patches.end(), size.patch) == named_patches.end()) return std::nullopt;
-    for (const auto& [letter, width, layers, heads] : named_widths) {
-      if (parts[1] == letter) return BackboneSize{size.patch, width, layers, heads};
-    }
-    return std::nullopt;
-  }
-  if (parts.size() != 5) return std::nullopt;
-  size.width = lettered(parts[1], "d", 65536);
-  size.layers = lettered(parts[2], "l", 1024);
-  size.heads = lettered(parts[3], "h", 1024);
-  const bool good = size.patch != 0 && size.width != 0 && size.layers != 0 && size.heads != 0;
-  return good ? std::optional{size} : std::nullopt;
-}
-
-/// The name under which runs are filed: a named backbone where all dimensions are its own, else vit-d96-l4-h3-4.
-inline std::string backbone_name(const BackboneSize& size, double mlp_ratio) {
-  for (const auto& named : options_detail::named_widths) {
-    const auto name = str("vit-{}-{}", named.letter, size.patch);
-    if (mlp_ratio == 4 && backbone_size(name) == size) return name;
-  }
-  return str("vit-d{}-l{}-h{}-{}", size.width, size.layers, size.heads, size.patch);
-}
 
 namespace options_detail {
 
@@ -82,6 +29,10 @@ class ProgramRules {
         return knn_rules();
       case Program::features:
         return features_rules();
+      case Program::attention:
+        return attention_rules();
+      case Program::embed:
+        return need_weights();
     }
   }
 
@@ -167,7 +118,7 @@ class ProgramRules {
   void backbone() {
     const auto& name = options_.text("backbone");
     const auto size = backbone_size(name);
-    const bool dimensions = options_.program() != Program::features;  // there the weights say them
+    const bool dimensions = options_.find("embed_dim")->read_by(options_.program());  // elsewhere the weights say them
     if (!dimensions && name == "auto") return;
     if (!size) return unknown_backbone(name, dimensions);
     if (!dimensions) return;
@@ -262,7 +213,8 @@ class ProgramRules {
     const auto& o = options_;
     const bool both = o.is_set("out") && o.is_set("experiment_num") && o.source("out") == o.source("experiment_num");
     if (both) contradict("out", "experiment_num");
-    if (o.flag("overwrite") && o.flag("force_config")) contradict("overwrite", "force_config");
+    const bool resumes = o.find("force_config")->read_by(o.program());
+    if (resumes && o.flag("overwrite") && o.flag("force_config")) contradict("overwrite", "force_config");
   }
 
   void finetune_rules() {
@@ -341,6 +293,28 @@ class ProgramRules {
     if (weights && baseline) contradict("baseline", "weights");
     if (weights || baseline) return;
     complain("weights", "baseline", "no weights: give --weights PATH, or --baseline pixels or untrained");
+  }
+
+  void need_weights() {
+    if (options_.text("weights").empty()) complain("weights", "weights", "no weights: give --weights PATH");
+    run_rules();
+  }
+
+  void attention_rules() {
+    need_weights();
+    const auto& o = options_;
+    const auto numbers = [&](Key key, std::string_view words) {
+      const auto& text = o.text(key);
+      if (is_word(words, text) || index_list(text)) return;
+      complain(key, key, named(key) + str(" must be {}, or numbers from 0 such as 0,3 or 0..11", words));
+    };
+    numbers("layers", "last|all");
+    numbers("heads", "all|mean");
+    if (o.flag("match") && result_.files.size() != 2) {
+      complain("match", "match", str("match takes two pictures, {} are named: --match A B", result_.files.size()));
+    }
+    if (o.flag("match") && o.flag("video")) contradict("match", "video");
+    if (o.flag("square") && o.integer("size") == 0) contradict("square", "size");
   }
 
   void features_rules() {

@@ -7,9 +7,9 @@ namespace dino::inline DINO_ABI::options_detail {
 
 // clang-format off
 inline constexpr OptionRow run_rows[] = {
-    {.key = "out", .type = Type::path, .programs = runs, .group = "run", .example = "runs/first",
+    {.key = "out", .type = Type::path, .programs = runs | pictures, .group = "run", .example = "runs/first",
      .help = "folder of the run; by default the next free runs/.../version_N", .saved = false},
-    {.key = "experiment_num", .type = Type::integer, .programs = pretrain | finetune, .group = "run",
+    {.key = "experiment_num", .type = Type::integer, .programs = pretrain | finetune | pictures, .group = "run",
      .fallback = "auto", .range = between(0, 9999), .words = "auto", .example = "3",
      .help = "number N of the folder version_N; auto: the next free"},
     {.key = "seed", .type = Type::integer, .programs = every, .group = "run", .fallback = "42",
@@ -22,8 +22,8 @@ inline constexpr OptionRow run_rows[] = {
     {.key = "resume", .type = Type::text, .programs = pretrain | finetune, .group = "run", .fallback = "auto",
      .example = "never", .help = "auto, never, or a checkpoint; auto looks into the folder of the run",
      .saved = false},
-    {.key = "overwrite", .type = Type::flag, .programs = pretrain | finetune, .group = "run", .fallback = "false",
-     .help = "rename an existing folder of the run and begin anew", .saved = false},
+    {.key = "overwrite", .type = Type::flag, .programs = pretrain | finetune | pictures, .group = "run",
+     .fallback = "false", .help = "rename an existing folder of the run and begin anew", .saved = false},
     {.key = "force_config", .type = Type::flag, .programs = pretrain | finetune, .group = "run", .fallback = "false",
      .help = "resume although model or schedule keys have changed", .saved = false},
     {.key = "save_every", .type = Type::interval, .programs = pretrain | finetune, .group = "run", .fallback = "20m",
