@@ -199,6 +199,8 @@
 #include <dino/eval/linear_probe_state.hpp>
 #include <dino/eval/linear_sweep.hpp>
 #include <dino/eval/logistic_regression.hpp>
+#include <dino/eval/pca.hpp>
 #include <dino/eval/probe_features.hpp>
+#include <dino/eval/symmetric_eigen.hpp>
 #include <dino/eval/tokens.hpp>
 #include <dino/eval/tokens_file.hpp>
