@@ -103,6 +103,7 @@
 #include <dino/io/contact_sheet.hpp>
 #include <dino/io/crc32c.hpp>
 #include <dino/io/data_path.hpp>
+#include <dino/io/draw.hpp>
 #include <dino/io/evaluation_options.hpp>
 #include <dino/io/file.hpp>
 #include <dino/io/finetune_config.hpp>
@@ -123,6 +124,7 @@
 #include <dino/io/option_text.hpp>
 #include <dino/io/option_words.hpp>
 #include <dino/io/options.hpp>
+#include <dino/io/palette.hpp>
 #include <dino/io/parse_record.hpp>
 #include <dino/io/picture_options.hpp>
 #include <dino/io/png_gate.hpp>
