@@ -33,8 +33,8 @@ template <class T, class D> struct Model {
     params.finalize(3);
   }
 
-  /// All tokens and the attention of the last block, without a tape; then all tokens with dropped branches and the
-  /// gradients of every parameter. On each device from the same numbers, which bf16 holds.
+  /// All tokens, the attention of the last block and rows of that of the first, without a tape; then all tokens with
+  /// dropped branches and the gradients of every parameter. On each device from the same numbers, which bf16 holds.
   std::vector<std::vector<double>> results() {
     const auto draw = [&](const Shape& shape, u64 stream) {
       HostContext host(1);
@@ -47,6 +47,10 @@ template <class T, class D> struct Model {
     const std::vector<Tensor<T, D>> groups{draw({2, 3, 8, 8}, 1), draw({3, 3, 4, 6}, 2)};
     std::vector<std::vector<double>> out{to_doubles(to_vector(net.all_tokens(groups))),
                                          to_doubles(to_vector(net.last_attention(groups[1])))};
+    const std::vector<Tensor<T, D>> one{groups[1]};
+    net.walk(one, net.layout(one), [&](i64 i, const Tensor<T, D>& x) {
+      if (i == 0) out.push_back(to_doubles(to_vector(net.block_attention(i, x, net.layout(one), 1, 3))));
+    });
     Tape<D> tape(ctx, RngKey(3, 5));
     const auto y = net.all_tokens(tape.input(groups));
     tape.backward(y, draw(y.shape(), 3));
@@ -81,7 +85,7 @@ TEMPLATE_TEST_CASE("vit: tokens, attention and gradients on CUDA are those of th
   // bf16: every activation is rounded to 4e-3, some twenty of them one after the other.
   const double tolerance = sizeof(TestType) == 2 ? 4e-2 : 1e-5;
   for (size_t k = 0; k < want.size(); ++k) {
-    const auto name = k < 3 ? std::string("result") : expected.params.segments()[k - 3].name;
+    const auto name = k < 4 ? std::string("result") : expected.params.segments()[k - 4].name;
     INFO(k << " " << name);
     REQUIRE(got[k].size() == want[k].size());
     double difference = 0, largest = 0;

@@ -106,9 +106,9 @@ template <class T, class D> Tensor<acc_t<T>, D> attention_rows(const Tensor<T, D
     const auto rows = qkv.slice(image * s.tokens, (image + 1) * s.tokens);
     for (i64 h = 0; h < heads; ++h) {
       const i64 at = (image * heads + h) * count;
-      const auto query = rows.slice(first, first + count).columns(h * dim, (h + 1) * dim);      // (count,d)
-      const auto key = rows.columns(width + h * dim, width + (h + 1) * dim);                    // (N,d)
-      detail::linear_into(scores.slice(at, at + count), query, key, Tensor<T, D>{});            // (count,N)
+      const auto query = rows.slice(first, first + count).columns(h * dim, (h + 1) * dim);  // (count,d)
+      const auto key = rows.columns(width + h * dim, width + (h + 1) * dim);                // (N,d)
+      detail::linear_into(scores.slice(at, at + count), query, key, Tensor<T, D>{});        // (count,N)
     }
   }
   return softmax(scores, std::sqrt(static_cast<double>(dim))).reshape({s.images, heads, count, s.tokens});
