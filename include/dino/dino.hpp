@@ -119,6 +119,7 @@
 #include <dino/io/lbfgs_state.hpp>
 #include <dino/io/mapped_file.hpp>
 #include <dino/io/metrics.hpp>
+#include <dino/io/neighbours_page.hpp>
 #include <dino/io/npy.hpp>
 #include <dino/io/option_table.hpp>
 #include <dino/io/option_text.hpp>
