@@ -92,9 +92,11 @@
 #include <dino/optim/sgd.hpp>
 #include <dino/optim/update.hpp>
 
+#include <dino/io/axis.hpp>
 #include <dino/io/backbone_info.hpp>
 #include <dino/io/backbone_name.hpp>
 #include <dino/io/bitmap_text.hpp>
+#include <dino/io/chart.hpp>
 #include <dino/io/checkpoint.hpp>
 #include <dino/io/cli.hpp>
 #include <dino/io/clock.hpp>
@@ -198,6 +200,7 @@
 #include <dino/eval/finetune_state.hpp>
 #include <dino/eval/knn.hpp>
 #include <dino/eval/knn_examples.hpp>
+#include <dino/eval/linear_head.hpp>
 #include <dino/eval/linear_probe.hpp>
 #include <dino/eval/linear_probe_state.hpp>
 #include <dino/eval/linear_sweep.hpp>
