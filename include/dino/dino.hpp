@@ -187,6 +187,7 @@
 #include <dino/ssl/trainer.hpp>
 #include <dino/ssl/trainer_state.hpp>
 
+#include <dino/eval/attention_map.hpp>
 #include <dino/eval/backbone.hpp>
 #include <dino/eval/bad_images.hpp>
 #include <dino/eval/classification.hpp>
@@ -198,6 +199,7 @@
 #include <dino/eval/features.hpp>
 #include <dino/eval/finetune.hpp>
 #include <dino/eval/finetune_state.hpp>
+#include <dino/eval/image_attention.hpp>
 #include <dino/eval/knn.hpp>
 #include <dino/eval/knn_examples.hpp>
 #include <dino/eval/linear_head.hpp>
