@@ -193,6 +193,7 @@
 #include <dino/eval/classification.hpp>
 #include <dino/eval/classifier.hpp>
 #include <dino/eval/confusion_image.hpp>
+#include <dino/eval/correspondence.hpp>
 #include <dino/eval/feature_cache.hpp>
 #include <dino/eval/feature_manifest.hpp>
 #include <dino/eval/feature_rows.hpp>
@@ -207,6 +208,7 @@
 #include <dino/eval/linear_probe_state.hpp>
 #include <dino/eval/linear_sweep.hpp>
 #include <dino/eval/logistic_regression.hpp>
+#include <dino/eval/patch_colors.hpp>
 #include <dino/eval/pca.hpp>
 #include <dino/eval/probe_features.hpp>
 #include <dino/eval/symmetric_eigen.hpp>
