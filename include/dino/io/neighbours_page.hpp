@@ -55,6 +55,7 @@ h1{font-size:1.5rem;margin:.2em 0;overflow-wrap:anywhere}
 h2{font-size:.95rem;font-weight:400;color:var(--soft);margin:0 0 .2em;overflow-wrap:anywhere}
 p{margin:.2em 0;overflow-wrap:anywhere}
 .soft{color:var(--soft);font-size:.9rem}
+p .soft{white-space:nowrap}
 form{position:sticky;top:0;z-index:1;display:flex;flex-wrap:wrap;gap:8px;align-items:center;padding:10px 0;
   background:var(--paper);border-bottom:1px solid var(--edge)}
 button,select{font:inherit;color:inherit;background:var(--tile);border:1px solid var(--edge);border-radius:6px;
@@ -76,7 +77,7 @@ img,.none{display:block;width:100%;height:auto;aspect-ratio:1;object-fit:cover;b
 .none{padding:4px;color:var(--soft);font-size:.75rem;overflow:hidden}
 .right img,.right .none{border-color:var(--right)}
 .wrong img,.wrong .none{border-color:var(--wrong);border-style:dashed}
-.mark{font-weight:600}
+.mark{font-weight:600;margin-top:2px}
 .right .mark{color:var(--right)}
 .wrong .mark{color:var(--wrong)}
 @media (max-width:600px){
