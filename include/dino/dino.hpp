@@ -187,6 +187,7 @@
 #include <dino/ssl/trainer.hpp>
 #include <dino/ssl/trainer_state.hpp>
 
+#include <dino/eval/attention_image.hpp>
 #include <dino/eval/attention_map.hpp>
 #include <dino/eval/backbone.hpp>
 #include <dino/eval/bad_images.hpp>
