@@ -75,6 +75,32 @@ TEST_CASE("run_dir: a run is resumed, unless resuming is off", "[io]") {
   CHECK(has(error.what(), "a holds a run already. Use --resume auto to continue it, another --out, or --overwrite"));
 }
 
+TEST_CASE("run_dir: a program that does not train gets an empty folder, and never one twice", "[io]") {
+  Folder folder;
+  RunRequest request{.program = "attention", .backbone = "vit-s-8", .root = folder.path, .trains = false};
+  {
+    RunDir run(request);
+    CHECK(run.path() == folder.path / "attention" / "vit-s-8" / "version_0");
+    run.log("nothing");
+    CHECK(run.lost() == 0);
+    run.write_config("{}\n");
+    for (const auto& entry : fs::directory_iterator(run.path())) {
+      const auto name = entry.path().filename();
+      CHECK((name == ".lock" || name == "config.json"));
+    }
+  }
+  request.version = 0;
+  CHECK(has(refusal(request).what(), "version_0 holds a run already. Use another --out, or --overwrite to rename it"));
+  request.out = folder.path / "other";
+  fs::create_directories(request.out / "holiday");
+  const Error error = refusal(request);
+  CHECK(error.kind() == ErrorKind::usage);
+  CHECK(has(error.what(), "other exists and is not empty (it holds holiday). Use another --out"));
+  request.overwrite = true;
+  CHECK(RunDir(request).path() == request.out);
+  CHECK_FALSE(fs::exists(request.out / "holiday"));
+}
+
 TEST_CASE("run_dir: what a start killed before config.json left behind does not stop the next", "[io]") {
   Folder folder;
   const RunRequest request{.out = folder.path / "a", .resume = false};

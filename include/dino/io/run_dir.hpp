@@ -22,6 +22,7 @@ struct RunRequest {
   std::optional<i64> version = {};  // experiment_num; absent: the next free one
   bool resume = true;               // false: an existing run is refused
   bool overwrite = false;           // an existing folder is renamed, never deleted
+  bool trains = true;               // false: no checkpoints, exports and log, and nothing to resume
 };
 
 /// The text without escape sequences and control characters; what follows a carriage return replaces what stood before
@@ -132,6 +133,7 @@ class RunDir {
  public:
   explicit RunDir(const RunRequest& request) : path_(choose(request)), lock_(take(path_, request)) {
     resumed_ = std::filesystem::exists(path_ / "config.json");
+    if (!request.trains) return;
     make(checkpoints());
     make(exports());
     log_.emplace(path_ / "train.log");
@@ -171,9 +173,11 @@ class RunDir {
   /// The text of config.json. Throws (usage) when it cannot be read.
   std::string read_config() const { return read_text(path_ / "config.json", i64{1} << 20, ErrorKind::usage); }
 
-  /// Adds to train.log, each line with its time and without control codes. Never throws: a full disk loses lines.
+  /// Adds to train.log, each line with its time and without control codes. Never throws: a full disk loses lines. Does
+  /// nothing in the folder of a program that does not train.
   void log(std::string_view text) noexcept {
     const std::lock_guard lock(mutex_);
+    if (!log_) return;
     try {
       while (!text.empty()) {
         const auto end = text.find('\n');
@@ -244,13 +248,12 @@ class RunDir {
     const std::string stranger = run ? "" : find_stranger(path);
     if (stranger.empty() && !run) return lock;
     if (request.overwrite) return move_away(path), FolderLock(path);
-    require(
-        stranger.empty(), ErrorKind::usage,
-        "{} exists and is not a run that can be resumed (it holds {}). Use another --out, or --overwrite to rename it",
-        path.string(), stranger);
-    require(request.resume, ErrorKind::usage,
-            "{} holds a run already. Use --resume auto to continue it, another --out, or --overwrite to rename it",
-            path.string());
+    require(stranger.empty(), ErrorKind::usage,
+            "{} exists and is {} (it holds {}). Use another --out, or --overwrite to rename it", path.string(),
+            request.trains ? "not a run that can be resumed" : "not empty", stranger);
+    require(request.resume && request.trains, ErrorKind::usage,
+            "{} holds a run already. Use {}another --out, or --overwrite to rename it", path.string(),
+            request.trains ? "--resume auto to continue it, " : "");
     return lock;
   }
 
