@@ -92,6 +92,7 @@
 #include <dino/optim/sgd.hpp>
 #include <dino/optim/update.hpp>
 
+#include <dino/io/attention_history.hpp>
 #include <dino/io/axis.hpp>
 #include <dino/io/backbone_info.hpp>
 #include <dino/io/backbone_name.hpp>
@@ -122,6 +123,7 @@
 #include <dino/io/mapped_file.hpp>
 #include <dino/io/metrics.hpp>
 #include <dino/io/neighbours_page.hpp>
+#include <dino/io/neighbours_sheet.hpp>
 #include <dino/io/npy.hpp>
 #include <dino/io/option_table.hpp>
 #include <dino/io/option_text.hpp>
