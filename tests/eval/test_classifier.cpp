@@ -15,9 +15,9 @@ const BackboneInfo info{.vit = vit, .mean = {0.5f, 0.4f, 0.3f}, .name = "tiny"};
 struct Tiny {
   HostContext ctx{1};
   ParamStore<float, Host> params{ctx};
-  Classifier<float, Host> model{Scope{params}, vit, 3};
+  Classifier<float, Host> model;
 
-  explicit Tiny(u64 seed) { params.finalize(seed); }
+  explicit Tiny(u64 seed, const ProbeInput& input = {}) : model(Scope{params}, vit, 3, input) { params.finalize(seed); }
 
   std::vector<float> logits() { return to_vector(model(randn<float>(ctx, {2, 3, 8, 8}, RngKey(1, 2)))); }
 };
@@ -72,6 +72,61 @@ TEST_CASE("classifier: a file gives back the classifier and its classes", "[eval
   load_classifier(third.params, weights, false);
   CHECK(to_vector(third.model.head.weight.value()) == head);
   CHECK(to_vector(third.model.backbone.pos_embed.value()) == to_vector(tiny.model.backbone.pos_embed.value()));
+}
+
+TEST_CASE("classifier: a head may see several blocks and the mean patch token", "[eval]") {
+  TemporaryFolder folder;
+  const std::vector<std::string> classes{"a", "b", "c"};
+  for (const ProbeInput input : {ProbeInput{2, false}, {1, true}, {2, true}}) {
+    INFO(input.text());
+    Tiny tiny(3, input), other(4, input);
+    const auto x = randn<float>(tiny.ctx, {2, 3, 8, 8}, RngKey(1, 2));
+    const auto features = probe_features(tiny.model.backbone, x, input);
+    CHECK(tiny.logits() == to_vector(tiny.model.head(features)));
+    export_classifier(folder / "c.safetensors", tiny.params, info, classes, input);
+    const auto weights = read_classifier(folder / "c.safetensors");
+    CHECK(weights.input == input);
+    CHECK(weights.classes == classes);
+    REQUIRE(weights.outputs() == 3);
+    load_classifier(other.params, weights, true);
+    CHECK(other.logits() == tiny.logits());
+    // Its backbone is one like any other; its head is none on the class token.
+    CHECK(to_vector(load_backbone<float>(tiny.ctx, folder / "c.safetensors")(x)) == to_vector(tiny.model.backbone(x)));
+    Tiny token(5);
+    CHECK_THAT(refusal([&] { load_classifier(token.params, weights, true); }), contains("head.weight is (3,"));
+    // Without words about the head it is a backbone.
+    auto state = read_safetensors(folder / "c.safetensors");
+    state.metadata.erase("dino.blocks");
+    state.metadata.erase("dino.classes");
+    write_safetensors(folder / "b.safetensors", state.views(), state.metadata);
+    CHECK(read_classifier(folder / "b.safetensors").outputs() == 0);
+    // With them it must be there.
+    state.metadata["dino.blocks"] = std::to_string(input.blocks);
+    state.tensors.erase("linear.weight");
+    write_safetensors(folder / "b.safetensors", state.views(), state.metadata);
+    CHECK_THAT(refusal([&] { read_classifier(folder / "b.safetensors"); }), contains("are called linear.weight"));
+  }
+}
+
+TEST_CASE("classifier: only a head on the class token is trained with its backbone", "[eval]") {
+  Tiny tiny(3, {2, false});
+  Tape<Host> tape(tiny.ctx);
+  const auto x = tape.input(randn<float>(tiny.ctx, {2, 3, 8, 8}, RngKey(1, 2)));
+  CHECK_THROWS_WITH(tiny.model(x), contains("a head on class tokens of 2 last blocks is not trained"));
+}
+
+TEST_CASE("classifier: another head takes the place of the file's", "[eval]") {
+  TemporaryFolder folder;
+  Tiny tiny(3), wide(4, {2, true});
+  export_classifier(folder / "c.safetensors", tiny.params, info, {"a", "b", "c"});
+  export_classifier(folder / "w.safetensors", wide.params, info, {"d", "e", "f"}, {2, true});
+  auto weights = read_classifier(folder / "c.safetensors");
+  weights.set_head(read_linear_head(folder / "w.safetensors", vit, {}));  // of a whole classifier, its head
+  CHECK(weights.classes == std::vector<std::string>{"d", "e", "f"});
+  Tiny both(5, weights.input);
+  load_classifier(both.params, weights, true);
+  CHECK(to_vector(both.model.backbone.pos_embed.value()) == to_vector(tiny.model.backbone.pos_embed.value()));
+  CHECK(to_vector(both.model.head.weight.value()) == to_vector(wide.model.head.weight.value()));
 }
 
 TEST_CASE("classifier: load_backbone reads the same file", "[eval]") {

@@ -17,6 +17,7 @@ namespace dino::inline DINO_ABI {
 struct FinetuneSettings {
   VitConfig backbone{};
   i64 classes = 2;
+  ProbeInput input{};  // what the head sees: to be trained, the last class token alone
   double drop_path = 0.1;
 
   i64 total_steps = 1;
@@ -52,7 +53,7 @@ template <class T, class D> class FinetuneTrainer {
   FinetuneTrainer(Context<D>& ctx, const FinetuneSettings& settings)
       : settings_(check(settings)),
         params_(ctx),
-        model_(Scope{params_}, with_drop_path(settings), settings.classes),
+        model_(Scope{params_}, with_drop_path(settings), settings.classes, settings.input),
         optimizer_(settings.optimizer, prepared()),
         state_(ctx) {}
 

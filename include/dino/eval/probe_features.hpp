@@ -12,8 +12,16 @@ struct ProbeInput {
   i64 blocks = 1;
   bool pooled = false;
 
-  i64 dim(i64 width) const { return (blocks + (pooled ? 1 : 0)) * width; }
+  bool operator==(const ProbeInput&) const = default;
+  bool class_token_only() const { return blocks == 1 && !pooled; }
+  i64 tokens() const { return blocks + (pooled ? 1 : 0); }
+  i64 dim(i64 width) const { return tokens() * width; }
   std::string pooling() const { return pooled ? "cls+mean" : "cls"; }
+  /// For people: class tokens of 4 last blocks and mean patch token.
+  std::string text() const {
+    return str("class tokens of {} last block{}{}", blocks, blocks == 1 ? "" : "s",
+               pooled ? " and mean patch token" : "");
+  }
 };
 
 /// Images (B,3,H,W) to rows (B, input.dim(C)), in one pass. Throws Error{usage} when there are fewer blocks.

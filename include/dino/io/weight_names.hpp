@@ -56,8 +56,8 @@ inline constexpr Renaming hugging_face_block_names[] = {{"layernorm_before", "no
                                                         {"layer_scale1.lambda1", "ls1.gamma"},
                                                         {"layer_scale2.lambda1", "ls2.gamma"}};
 /// What a file may hold beside a backbone, under the same prefix.
-inline constexpr std::string_view beside_backbone[] = {"head.", "fc.", "pooler.", "classifier.", "dino_head.",
-                                                       "ibot_head.", "projection_head.", "prototypes."};
+inline constexpr std::string_view beside_backbone[] = {
+    "head.", "fc.", "linear.", "pooler.", "classifier.", "dino_head.", "ibot_head.", "projection_head.", "prototypes."};
 
 /// A name cut behind its first `parts` dots: "blocks.3.norm1.bias" and 2 give "blocks.3." and "norm1.bias".
 inline std::pair<std::string_view, std::string_view> cut_name(std::string_view name, int parts) {
