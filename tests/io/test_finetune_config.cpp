@@ -39,6 +39,21 @@ TEST_CASE("finetune_config: the original finetune.yaml", "[io]") {
   CHECK(c.trains());
 }
 
+TEST_CASE("finetune_config: what a head of its own sees is known only where somebody said so", "[io]") {
+  const std::vector<std::string> use{"--data", "x", "--weights", "w", "--eval-only", "--linear-weights", "h"};
+  const auto silent = config(use);
+  CHECK(silent.linear_weights == "h");
+  CHECK_FALSE(silent.n_last_blocks_is_set);
+  CHECK_FALSE(silent.avgpool_is_set);
+  auto all = use;
+  all.insert(all.end(), {"--n-last-blocks", "2", "--no-avgpool-patchtokens"});
+  const auto said = config(all);
+  CHECK(said.n_last_blocks_is_set);
+  CHECK(said.n_last_blocks == 2);
+  CHECK(said.avgpool_is_set);
+  CHECK_FALSE(said.avgpool_patchtokens);
+}
+
 TEST_CASE("finetune_config: the recipe of mode full, and nothing of it in mode linear", "[io]") {
   const auto full = config({"--mode", "full", "--data", "x", "--weights", "w"});
   CHECK(full.layer_decay == 0.75);

@@ -197,6 +197,17 @@ TEST_CASE("program_rules: predictions and evaluation need a trained classifier",
             .starts_with("error: output = c.txt must be -o FILE.csv or -o FILE.json"));
 }
 
+TEST_CASE("program_rules: a head of its own is for evaluation and predictions", "[io]") {
+  const Arguments head{"--data", "x", "--weights", "w", "--linear-weights", "h.pth"};
+  for (const char* use : {"--eval-only", "--predict=cat.jpg"}) {
+    auto all = head;
+    all.push_back(use);
+    CHECK(good(Program::finetune, all).text("linear_weights") == "h.pth");
+  }
+  CHECK(report(Program::finetune, head)
+            .starts_with("error: linear_weights = h.pth is a trained head: add --eval-only or --predict"));
+}
+
 TEST_CASE("program_rules: k-NN needs weights or a baseline, not both", "[io]") {
   CHECK(good(Program::knn, {"--data", "synthetic", "--baseline", "pixels"}).list("k").size() == 4);
   CHECK(report(Program::knn, {"--data", "synthetic"})

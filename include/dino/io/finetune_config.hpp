@@ -12,6 +12,7 @@ struct FinetuneConfig {
   std::string mode;     // linear: a classifier on frozen features; full: everything is trained
   std::string weights;  // empty: from scratch
   std::string checkpoint_key;
+  std::string linear_weights;  // head for eval_only and predict; empty: that of weights
   bool ignore_head = false, interpolate_pos_embed = false;
   bool eval_only = false;
   std::string predict;  // an image or a folder of images; empty: none
@@ -22,6 +23,7 @@ struct FinetuneConfig {
   double lbfgs_c = 0;
   i64 n_last_blocks = 0;
   bool avgpool_patchtokens = false;
+  bool n_last_blocks_is_set = false, avgpool_is_set = false;  // somebody said so: the head of linear_weights fits
   double epochs = 0;
   i64 batch_size = 0, micro_batch = 0;  // micro_batch 0: auto
   double lr = 0, eta_min = 0, warmup_epochs = 0, weight_decay = 0;
@@ -42,12 +44,14 @@ inline FinetuneConfig resolve_finetune(const Options& o) {
   FinetuneConfig c{
       .common = options_detail::common_config(o), .model = options_detail::model_config(o),
       .run = options_detail::run_config(o), .mode = o.text("mode"), .weights = o.text("weights"),
-      .checkpoint_key = o.text("checkpoint_key"), .ignore_head = o.flag("ignore_head"),
+      .checkpoint_key = o.text("checkpoint_key"), .linear_weights = o.text("linear_weights"),
+      .ignore_head = o.flag("ignore_head"),
       .interpolate_pos_embed = o.flag("interpolate_pos_embed"), .eval_only = o.flag("eval_only"),
       .predict = o.text("predict"), .output = o.text("output"), .probe = o.text("probe"), .augment = o.flag("augment"),
       .features_cache = o.text("features_cache"), .lbfgs_c = o.real("lbfgs_c"),
       .n_last_blocks = o.integer("n_last_blocks"),
-      .avgpool_patchtokens = o.flag("avgpool_patchtokens"), .epochs = o.real("epochs"),
+      .avgpool_patchtokens = o.flag("avgpool_patchtokens"), .n_last_blocks_is_set = o.is_set("n_last_blocks"),
+      .avgpool_is_set = o.is_set("avgpool_patchtokens"), .epochs = o.real("epochs"),
       .batch_size = o.integer("batch_size"), .micro_batch = options_detail::integer_or(o, "micro_batch", 0),
       .lr = o.real("lr"), .eta_min = o.real("eta_min"), .warmup_epochs = o.real("warmup_epochs"),
       .weight_decay = o.real("weight_decay"), .layer_decay = o.real("layer_decay"), .mixup = o.real("mixup"),

@@ -271,6 +271,10 @@ class ProgramRules {
     if (stops && o.text("weights") == "none") {
       complain("weights", "weights", "weights = none has no trained classifier");
     }
+    if (!stops && !o.text("linear_weights").empty()) {
+      complain("linear_weights", "eval_only",
+               named("linear_weights") + " is a trained head: add --eval-only or --predict");
+    }
     if (o.text("output").empty()) return;
     const auto ending = std::filesystem::path(o.text("output")).extension();
     if (!predicts) complain("output", "predict", named("output") + " is the file of predictions: add --predict");
