@@ -191,7 +191,7 @@ TEST_CASE("weights: an export holds the backbone under official names and descri
 
 TEST_CASE("weights: the ending of a file says how it is read", "[io]") {
   TemporaryFolder folder;
-  for (const char* name : {"a.pth", "a.pt", "pytorch_model.bin", "last.ckpt"}) {
+  for (const char* name : {"a.pth", "a.pt", "pytorch_model.bin", "last.ckpt", "checkpoint.pth.tar"}) {
     write_file_atomic(folder / name, pth::small_file());
     CHECK(read_weights(folder / name).at("t").to<float>() == std::vector<float>{1, 2});
   }

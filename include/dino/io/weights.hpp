@@ -127,11 +127,11 @@ template <class T, class D> void export_backbone(const std::filesystem::path& pa
   detail::write_backbone(path, parameter_views(store, prefix), info);
 }
 
-/// Reads named tensors: files called .pth, .pt, .bin or .ckpt as PyTorch files, all others as safetensors. Throws
-/// Error{weights}.
+/// Reads named tensors: files called .pth, .pt, .bin, .ckpt or .pth.tar as PyTorch files, all others as safetensors.
+/// Throws Error{weights}.
 inline StateDict read_weights(const std::filesystem::path& path) {
   const auto ending = path.extension();
-  const bool torch = ending == ".pth" || ending == ".pt" || ending == ".bin" || ending == ".ckpt";
+  const bool torch = ending == ".pth" || ending == ".pt" || ending == ".bin" || ending == ".ckpt" || ending == ".tar";
   return torch ? read_pth(path) : read_safetensors(path);
 }
 
