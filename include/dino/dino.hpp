@@ -197,6 +197,7 @@
 #include <dino/eval/classifier.hpp>
 #include <dino/eval/confusion_image.hpp>
 #include <dino/eval/correspondence.hpp>
+#include <dino/eval/embedding_quality.hpp>
 #include <dino/eval/feature_cache.hpp>
 #include <dino/eval/feature_manifest.hpp>
 #include <dino/eval/feature_rows.hpp>

@@ -5,6 +5,10 @@
 
 pca.NAME.x (n,d), .components (k,d), .variance (k), .projection (n,k) for NAME = tall (n > d), wide (n < d) and
 flat (rank 2): singular value decomposition in double, the entry of largest modulus of a component positive.
+tsne.x (n,d); for METHOD = exact (all pairs) and near (3 x perplexity + 1 neighbours): tsne.METHOD.p (n,n); at points
+tsne.y (n,2) the exact divergence tsne.divergence and gradient tsne.gradient (n,2); tsne.least: the divergence that
+1,000 iterations from the first two components come to; tsne.labels, and of the points y trustworthiness.K for K = 5, 12
+and knn: share of the points whose class most of their 10 nearest others have (in per cent).
 Needs scikit-learn and safetensors.
 """
 import argparse
@@ -12,6 +16,10 @@ import argparse
 import numpy as np
 import sklearn
 from safetensors.numpy import save_file
+from sklearn.manifold import TSNE, trustworthiness
+from sklearn.manifold._t_sne import _joint_probabilities, _joint_probabilities_nn, _kl_divergence
+from sklearn.neighbors import NearestNeighbors
+from scipy.spatial.distance import pdist, squareform
 
 
 def pca(x, k):
@@ -36,12 +44,40 @@ def pca_cases(random):
     return tensors
 
 
+def plane_knn(points, labels, k=10):
+    """Per cent of the points whose class most of their k nearest others have, the lower class of equal ones."""
+    near = NearestNeighbors(n_neighbors=k).fit(points).kneighbors()[1]
+    votes = np.zeros((len(points), labels.max() + 1))
+    np.add.at(votes, (np.arange(len(points))[:, None], labels[near]), 1)
+    return 100 * (votes.argmax(1) == labels).mean()
+
+
+def tsne_case(random, n=90, d=7, perplexity=8):
+    labels = np.arange(n) % 3
+    x = (1.2 * random.standard_normal((3, d))[labels] + random.standard_normal((n, d))).astype(np.float32)
+    y = x[:, :2].astype(float) + 0.5 * random.standard_normal((n, 2))
+    squares = pdist(x.astype(float), "sqeuclidean").astype(np.float32)
+    p = _joint_probabilities(squareform(squares), perplexity, 0)
+    near = NearestNeighbors(n_neighbors=3 * perplexity + 1).fit(x).kneighbors_graph(mode="distance")
+    near.data **= 2
+    divergence, gradient = _kl_divergence(y.ravel(), p, 1, n, 2)
+    start = pca(x.astype(float), 2)["projection"]
+    model = TSNE(perplexity=perplexity, init=(start / start[:, 0].std() * 1e-4).astype(np.float32), method="exact")
+    model.fit(x)
+    return {"tsne.x": x, "tsne.y": y, "tsne.labels": labels, "tsne.exact.p": squareform(p),
+            "tsne.near.p": _joint_probabilities_nn(near, perplexity, 0).toarray(),
+            "tsne.divergence": [divergence], "tsne.gradient": gradient.reshape(n, 2), "tsne.least": [model.kl_divergence_],
+            "tsne.trustworthiness.5": [trustworthiness(x, y, n_neighbors=5)],
+            "tsne.trustworthiness.12": [trustworthiness(x, y, n_neighbors=12)], "tsne.knn": [plane_knn(y, labels)]}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", default="tests/golden/embedding.safetensors")
     args = parser.parse_args()
-    tensors = pca_cases(np.random.default_rng(args.seed))
+    random = np.random.default_rng(args.seed)
+    tensors = {**pca_cases(random), **tsne_case(random)}
     tensors = {name: np.ascontiguousarray(value, dtype=np.float64) for name, value in tensors.items()}
     save_file(tensors, args.out, {"source": "tools/reference/embedding.py", "numpy": np.__version__,
                                   "scikit-learn": sklearn.__version__})
