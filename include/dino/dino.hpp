@@ -215,6 +215,10 @@
 #include <dino/eval/patch_colors.hpp>
 #include <dino/eval/pca.hpp>
 #include <dino/eval/probe_features.hpp>
+#include <dino/eval/quad_tree.hpp>
 #include <dino/eval/symmetric_eigen.hpp>
 #include <dino/eval/tokens.hpp>
 #include <dino/eval/tokens_file.hpp>
+#include <dino/eval/tsne.hpp>
+#include <dino/eval/tsne_affinities.hpp>
+#include <dino/eval/tsne_gradient.hpp>
