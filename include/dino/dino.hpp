@@ -96,6 +96,7 @@
 #include <dino/io/axis.hpp>
 #include <dino/io/backbone_info.hpp>
 #include <dino/io/backbone_name.hpp>
+#include <dino/io/bar_chart.hpp>
 #include <dino/io/bitmap_text.hpp>
 #include <dino/io/chart.hpp>
 #include <dino/io/checkpoint.hpp>
@@ -111,6 +112,7 @@
 #include <dino/io/file.hpp>
 #include <dino/io/finetune_config.hpp>
 #include <dino/io/foreign_file.hpp>
+#include <dino/io/heat_map.hpp>
 #include <dino/io/html.hpp>
 #include <dino/io/image.hpp>
 #include <dino/io/image_jpeg.hpp>
@@ -150,6 +152,7 @@
 #include <dino/io/safetensors.hpp>
 #include <dino/io/safetensors_header.hpp>
 #include <dino/io/safetensors_map.hpp>
+#include <dino/io/scatter_chart.hpp>
 #include <dino/io/state_dict.hpp>
 #include <dino/io/suggest.hpp>
 #include <dino/io/svg.hpp>

@@ -15,6 +15,14 @@ TEST_CASE("chart: numbers have one decimal place and stay within bounds", "[io]"
   CHECK(text_width("\xc3\xa9") == letter);
 }
 
+TEST_CASE("chart: a text is shortened by whole characters", "[io]") {
+  CHECK(shortened_text("abcde", 5) == "abcde");
+  CHECK(shortened_text("abcdef", 5) == "abcd\xe2\x80\xa6");
+  CHECK(shortened_text("\xc3\xa9\xc3\xa9\xc3\xa9", 3) == "\xc3\xa9\xc3\xa9\xc3\xa9");
+  CHECK(shortened_text("\xc3\xa9\xc3\xa9\xc3\xa9", 2) == "\xc3\xa9\xe2\x80\xa6");
+  CHECK(shortened_text("", 5).empty());
+}
+
 TEST_CASE("chart: a canvas is one element with what was added, in order", "[io]") {
   SvgCanvas canvas(100, 50, "a < b");
   canvas.line(0, 1, 2, 3, "grid");

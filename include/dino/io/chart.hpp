@@ -20,13 +20,13 @@ display:block}
 .chart .dash1{stroke-dasharray:7 4}.chart .dash2{stroke-dasharray:2 4}
 .chart .s0{stroke:#0072b2;fill:#0072b2}.chart .s1{stroke:#d55e00;fill:#d55e00}.chart .s2{stroke:#009e73;fill:#009e73}
 .chart .s3{stroke:#b85c94;fill:#b85c94}.chart .s4{stroke:#c98500;fill:#c98500}.chart .s5{stroke:#3f9fd6;fill:#3f9fd6}
-.chart .line{fill:none}.chart .band{stroke:none}
+.chart .line{fill:none}.chart .band{stroke:none}.chart .bar{stroke:none}.chart .whisker{stroke:#333;stroke-width:1.5}
 @media (prefers-color-scheme:dark){
 .chart text{fill:#d8d8d8}.chart .paper{fill:#17191c}.chart .grid{stroke:#33373d}.chart .axis{stroke:#777}
 .chart .level{stroke:#aaa}.chart .halo{stroke:#17191c}
 .chart .s0{stroke:#56b4e9;fill:#56b4e9}.chart .s1{stroke:#ff8f4a;fill:#ff8f4a}.chart .s2{stroke:#35c79b;fill:#35c79b}
 .chart .s3{stroke:#e79fc7;fill:#e79fc7}.chart .s4{stroke:#f0c84a;fill:#f0c84a}.chart .s5{stroke:#a9c4ff;fill:#a9c4ff}
-.chart .line{fill:none}.chart .band{stroke:none}}
+.chart .line{fill:none}.chart .band{stroke:none}.chart .bar{stroke:none}.chart .whisker{stroke:#eee}}
 )";
 }
 
@@ -52,6 +52,17 @@ inline double text_width(const std::string& text) {
   const auto n =
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; });
   return letter * static_cast<double>(n);
+}
+
+/// The text, or its beginning and an ellipsis: at most `limit` characters.
+inline std::string shortened_text(const std::string& text, size_t limit) {
+  size_t count = 0, cut = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if ((static_cast<unsigned char>(text[i]) & 0xc0) == 0x80) continue;  // goes on with the character before it
+    if (++count == limit) cut = i;
+    if (count > limit) return text.substr(0, cut) + "\xe2\x80\xa6";
+  }
+  return text;
 }
 
 /// An <svg> element that grows: what is added later lies in front.

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <dino/base/error.hpp>
-#include <dino/base/image.hpp>
+#include <dino/io/bitmap_text.hpp>
 
 #include <algorithm>
 #include <array>
@@ -14,17 +14,13 @@
 
 namespace dino::inline DINO_ABI {
 
-namespace detail {
-using ColorTable = std::array<std::array<u8, 3>, 256>;
-}  // namespace detail
-
 /// 256 colours for [0, 1], as matplotlib's Colormap.__call__(t, bytes=True) takes them: entry floor(256 t), the last
 /// one for t >= 1 and the first for t < 0. NaN is black, which matplotlib makes transparent black.
 struct ColorMap {
   std::string_view name;
-  detail::ColorTable colors;  // red, green, blue
+  std::array<Colour, 256> colors;
 
-  std::array<u8, 3> operator()(double t) const {
+  Colour operator()(double t) const {
     if (std::isnan(t)) return {0, 0, 0};
     return colors[t >= 1 ? 255 : t > 0 ? static_cast<size_t>(256 * t) : 0];
   }
@@ -124,16 +120,16 @@ inline constexpr std::string_view coolwarm_digits =
     "c93b37c83835c63534c53233c43032c22d31c12a30bf282ebe232dbc1f2cbb1a2bb9162ab81129b60d28b50827b30326";
 // clang-format on
 
-constexpr ColorTable color_table(std::string_view digits) {
+constexpr std::array<Colour, 256> color_table(std::string_view digits) {
   const auto value = [&](size_t at) { return digits[at] <= '9' ? digits[at] - '0' : digits[at] - 'a' + 10; };
-  ColorTable table{};
+  std::array<Colour, 256> table{};
   for (size_t i = 0; i < 256; ++i)
     for (size_t k = 0; k < 3; ++k) table[i][k] = static_cast<u8>(16 * value(6 * i + 2 * k) + value(6 * i + 2 * k + 1));
   return table;
 }
 
-constexpr ColorTable gray_table() {
-  ColorTable table{};
+constexpr std::array<Colour, 256> gray_table() {
+  std::array<Colour, 256> table{};
   for (size_t i = 0; i < 256; ++i)
     table[i].fill(static_cast<u8>(static_cast<double>(i) * (1.0 / 255) * 255));  // as matplotlib
   return table;

@@ -64,8 +64,8 @@ inline constexpr std::array<Colour, 6> first_class_colors{{{0x00, 0x72, 0xb2},
                                                            {0xc9, 0x85, 0x00},
                                                            {0x3f, 0x9f, 0xd6}}};
 
-/// A grid over all colours, without those too light for white paper, too dark for dark paper (contrast below 2.5 to
-/// white or to the dark paper of charts) or glaring (chroma above 0.24).
+/// A grid over all colours, without those too light for white paper (contrast below 2.5), too dark for the dark paper
+/// of charts (below 3) or glaring (chroma above 0.24).
 inline std::vector<Colour> class_color_candidates() {
   std::vector<Colour> out;
   constexpr int steps = 16;
@@ -74,7 +74,7 @@ inline std::vector<Colour> class_color_candidates() {
     const Colour colour{level(i / (steps * steps)), level(i / steps), level(i)};
     const double light = luminance(colour);
     const auto [lightness, a, b] = oklab(colour);
-    if (light >= 0.10 && light <= 0.37 && std::hypot(a, b) <= 0.24) out.push_back(colour);
+    if (light >= 0.13 && light <= 0.37 && std::hypot(a, b) <= 0.24) out.push_back(colour);
   }
   return out;
 }
