@@ -19,6 +19,7 @@ int evaluate(const dino::FinetuneConfig& c) {
   if (!c.common.quiet) {
     std::cerr << banner() << "\ndevice  " << device.why << "\ndata    " << sets.description << '\n';
     for (const auto& note : sets.notes) std::cerr << "        " << note << '\n';
+    std::cerr << "head    sees " << weights.input.text() << '\n';
   }
   dino::BadImages bad(sets.test.size(), c.common.max_bad_fraction);
   const auto logits = classifier->logits(host, sets.test, model.transform(), &bad);

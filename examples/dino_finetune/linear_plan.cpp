@@ -94,8 +94,7 @@ void LinearRun::make_plan() {
   lines_.push_back(str("model   {}  frozen, {} classes, images of {} x {}", model_name(model_.info), s.classes,
                        vit.image_size, vit.image_size));
   lines_.push_back("start   " + (config_.weights.empty() ? "untrained backbone" : config_.weights));
-  lines_.push_back(str("sees    class tokens of {} last block{}{}, {} values, {}", input_.blocks,
-                       input_.blocks == 1 ? "" : "s", input_.pooled ? " and mean patch token" : "", input_.dim(vit.dim),
+  lines_.push_back(str("sees    {}, {} values, {}", input_.text(), input_.dim(vit.dim),
                        config_.augment ? "of new crops in each epoch" : "of the centre crop"));
   if (lbfgs()) {
     lines_.push_back(

@@ -50,7 +50,7 @@ class LinearRun {
   void evaluate();
   void write_heads(const std::vector<double>& accuracies) const;
   void save();
-  std::filesystem::path export_head(const std::string& prefix, i64 head);
+  void export_head(const std::string& prefix, i64 head);
   void finish();
 
   bool lbfgs() const { return config_.probe == "lbfgs"; }

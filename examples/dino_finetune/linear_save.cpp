@@ -61,46 +61,34 @@ void LinearRun::save() {
               {"backbone", backbone_->hash()}});
 }
 
-/// <prefix>classifier.safetensors, backbone and head, where the head sees the last class token alone: --predict and
-/// --eval-only read it. Otherwise <prefix>linear.safetensors with the head: linear.weight, linear.bias, for one block
-/// with pooling in the column order of the released linear weights.
-std::filesystem::path LinearRun::export_head(const std::string& prefix, i64 index) {
+/// <prefix>classifier.safetensors: backbone and head, for --predict and --eval-only. Beside it, where the head sees
+/// more than the last class token, <prefix>linear.safetensors: the head alone.
+void LinearRun::export_head(const std::string& prefix, i64 index) {
   const auto& at =
       lbfgs() ? dino::ProbeHead{"lbfgs", 0, backbone_->dim(), 1} : settings_.heads[static_cast<size_t>(index)];
   const i64 width = model_.info.vit.dim, columns = at.end - at.begin;
-  auto head = probe_->head(index);
+  const bool pooled = at.end > input_.blocks * width;
+  const auto trained = probe_->head(index);
+  dino::LinearHead head{{columns / width - (pooled ? 1 : 0), pooled}, {}, sets_.classes()};
+  head.tensors.add("weight", dino::tensor_data({settings_.classes, columns}, trained.weight));
+  head.tensors.add("bias", dino::tensor_data({settings_.classes}, trained.bias));
   auto info = model_.info;
   info.name = model_name(info);
   info.source = run_->folder().path().string();
   info.step = probe_->steps_done();
-  dino::Metadata words{{"dino.model", dino::model_text(info)},
-                       {"dino.classes", dino::detail::class_names_text(sets_.classes())}};
-  const bool pooled = at.end > input_.blocks * width, token_only = columns == width && !pooled;
-  if (pooled && columns == 2 * width) head.weight = dino::interleave_columns(head.weight, width);
-  const std::string name = token_only ? "head." : "linear.";
-  const auto path = run_->folder().exports() / (prefix + (token_only ? "classifier" : "linear") + ".safetensors");
-  std::vector<dino::TensorView> views{dino::tensor_view(name + "weight", {settings_.classes, columns}, head.weight),
-                                      dino::tensor_view(name + "bias", {settings_.classes}, head.bias)};
-  if (token_only) {
-    words["dino.kind"] = "classifier";
-    backbone_->with_weights([&](const std::vector<dino::TensorView>& weights) {
-      views.insert(views.begin(), weights.begin(), weights.end());
-      dino::write_safetensors(path, views, words);
-    });
-    return path;
+  const auto folder = run_->folder().exports();
+  backbone_->with_weights([&](const std::vector<dino::TensorView>& weights) {
+    dino::write_classifier(folder / (prefix + "classifier.safetensors"), weights, head, info);
+  });
+  if (!head.input.class_token_only()) {
+    dino::write_linear_head(folder / (prefix + "linear.safetensors"), head, info);
   }
-  words["dino.kind"] = "linear";
-  words["dino.blocks"] = std::to_string((columns - (pooled ? width : 0)) / width);
-  words["dino.pooling"] = pooled ? "cls+mean" : "cls";
-  words["dino.layout"] = pooled && columns == 2 * width ? "interleaved" : "concatenated";
-  dino::write_safetensors(path, views, words);
-  return path;
 }
 
 void LinearRun::finish() {
   const i64 done = probe_->steps_done();
   if (run_->saved_step() != done || started_at_ == done) save();
-  const auto path = export_head("", best_head_);
+  export_head("", best_head_);
   run_->event(done, "stop", str("step {}", done));
   const auto page = write_run_report(run_->folder().path());
   run_->end_progress();
@@ -110,9 +98,13 @@ void LinearRun::finish() {
     run_->say("        " + (run_->folder().file("report") / "confusion.csv").string() +
               ", confusion.png, class_accuracy.csv");
   }
-  run_->say("wrote   " + path.string());
+  run_->say("wrote   " + (run_->folder().exports() / "classifier.safetensors").string());
   run_->say("        " + page.string());
-  if (!probe_->finished()) run_->say(run_->continue_with(done, last_step_));
+  if (!probe_->finished()) {
+    run_->say(run_->continue_with(done, last_step_));
+  } else {
+    run_->say(str("next:   dino_finetune --weights {} --predict IMAGES", run_->folder().path().string()));
+  }
 }
 
 }  // namespace programs

@@ -79,7 +79,11 @@ void Finetune::open() {
   if (!model_) model_ = start_model(config_);
   if (!sets_) {
     sets_ = open_labelled_sets(config_, model_->info.vit.image_size);
-    if (model_->weights) head_fits(*model_->weights, sets_->classes(), config_.ignore_head);
+    if (!model_->weights || !head_fits(*model_->weights, sets_->classes(), config_.ignore_head)) return;
+    dino::require(model_->weights->input.class_token_only(), dino::ErrorKind::weights,
+                  "{}: its head sees {}, mode = full trains one on the last class token. Start with a new head: "
+                  "--ignore-head",
+                  model_->weights->where, model_->weights->input.text());
   }
 }
 

@@ -67,9 +67,14 @@ std::string json_line(const std::string& image, const std::vector<Guess>& list, 
   return str("{\"image\":{},\"classes\":[{}]}\n", dino::detail::json_quote(image), classes);
 }
 
-/// The names of the file, those of ImageNet with their words, or numbers where it has none.
+/// The names of the file. Where it has none: a thousand classes are those of ImageNet, others get numbers. Synsets
+/// stand with their words.
 std::vector<std::string> class_names(const dino::ClassifierWeights& weights) {
   auto names = weights.classes;
+  const auto& synsets = dino::imagenet_classes();  // in the order of their labels
+  if (names.empty() && weights.outputs() == static_cast<i64>(synsets.size())) {
+    for (const auto& [synset, words] : synsets) names.push_back(synset);
+  }
   for (i64 c = static_cast<i64>(names.size()); c < weights.outputs(); ++c) names.push_back(std::to_string(c));
   return dino::class_titles(std::move(names));
 }

@@ -32,8 +32,22 @@ bool out_is_run(const dino::FinetuneConfig& c) {
 }
 
 StartModel trained_model(dino::FinetuneConfig c) {
-  if (out_is_run(c)) c.weights = c.common.out;
+  const bool has_own = out_is_run(c), other_head = !c.linear_weights.empty();
+  dino::require(!has_own || !other_head, dino::ErrorKind::usage,
+                "linear_weights = {}: the run {} has a classifier of its own. Give its backbone as --weights, and "
+                "another --out",
+                c.linear_weights, c.common.out);
+  if (has_own) {
+    c.weights = c.common.out;
+    c.model.backbone_is_set = false;  // by its configuration, whoever asked for it: the weights decide
+  }
   auto model = start_model(c);
+  if (other_head && model.weights) {
+    const dino::ProbeHint hint{c.n_last_blocks_is_set ? std::optional(c.n_last_blocks) : std::nullopt,
+                               c.avgpool_is_set ? std::optional(c.avgpool_patchtokens) : std::nullopt};
+    model.weights->set_head(dino::read_linear_head(c.linear_weights, model.info.vit, hint));
+    model.weights->where += " with " + c.linear_weights;
+  }
   dino::require(model.weights && model.weights->outputs() > 0, dino::ErrorKind::weights,
                 "{}: a backbone without a classifier. Train one first: dino_finetune --weights {} --data DIR",
                 model.weights ? model.weights->where : "weights", c.weights);

@@ -25,8 +25,8 @@ StartModel start_model(const dino::FinetuneConfig& config);
 /// Whether the folder of --out holds a run.
 bool out_is_run(const dino::FinetuneConfig& config);
 
-/// A classifier that is there to be used: that of --out, where it is a run, else of --weights. Throws Error{weights}
-/// when there is only a backbone.
+/// A classifier that is there to be used: that of --out, where it is a run, else of --weights, with the head of
+/// --linear-weights where that is given. Throws Error{weights} when there is only a backbone.
 StartModel trained_model(dino::FinetuneConfig config);
 
 /// vit-s-16: what these sizes are called, whatever the file says.

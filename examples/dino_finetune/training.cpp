@@ -59,6 +59,7 @@ std::unique_ptr<ClassifierTraining> use_classifier(const dino::DeviceChoice& dev
   dino::FinetuneSettings settings;
   settings.backbone = backbone;
   settings.classes = weights.outputs();
+  settings.input = weights.input;
   auto classifier = make_classifier(device, precision, host, settings);
   classifier->start_from(weights, true);
   return classifier;

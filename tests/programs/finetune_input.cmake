@@ -46,6 +46,27 @@ if(NOT out MATCHES "1 images\ntop-1 [0-9.]+ %  loss" OR NOT out MATCHES "dog  - 
   message(FATAL_ERROR "--eval-only: ${out}")
 endif()
 
+# Heads in files of their own, as eval_linear.py of DINO saves them: three blocks and seven classes; a thousand classes.
+set(heads "${CMAKE_CURRENT_LIST_DIR}/../golden/linear_heads")
+set(use --weights "${heads}/backbone.pth" --predict images --threads 2)
+run("${FINETUNE}" ${use} --linear-weights "${heads}/blocks.pth")
+if(NOT out MATCHES "^image,class,probability,class_2.*,class_5,probability_5\ncat/1.png,[0-6],0?[.]?[0-9]+,")
+  message(FATAL_ERROR "--linear-weights: ${out}${err}")
+endif()
+run("${FINETUNE}" ${use} --linear-weights "${heads}/pooled.pth" --avgpool-patchtokens -o pooled.csv)
+run("${FINETUNE}" ${use} --linear-weights "${heads}/pooled.pth" --n-last-blocks 1 -o one_block.csv)
+run("${FINETUNE}" ${use} --linear-weights "${heads}/pooled.pth" -o two_blocks.csv)
+foreach(name pooled one_block two_blocks)
+  file(READ "${WORK}/${name}.csv" ${name})
+endforeach()
+if(NOT pooled STREQUAL one_block OR pooled STREQUAL two_blocks)
+  message(FATAL_ERROR "--avgpool-patchtokens does not decide: ${pooled}${one_block}${two_blocks}")
+endif()
+run("${FINETUNE}" ${use} --linear-weights "${heads}/token.pth")
+if(NOT out MATCHES "\ncat/1.png,\"?[A-Za-z ,'-]+ [(]n[0-9]+[)]\"?,")
+  message(FATAL_ERROR "classes of ImageNet: ${out}${err}")
+endif()
+
 # expect(<exit code> <pattern of the message> <arguments>...)
 function(expect code pattern)
   execute_process(COMMAND "${FINETUNE}" ${ARGN} WORKING_DIRECTORY "${WORK}" RESULT_VARIABLE got OUTPUT_VARIABLE out ERROR_VARIABLE err)
@@ -75,6 +96,13 @@ expect(4 "are for images of 16 x 16, image_size is 32.*--interpolate-pos-embed" 
 expect(4 "its head knows 2 classes, the data has 10.*--ignore-head" ${small} --data synthetic --weights run --out out)
 expect(4 "a backbone without a classifier. Train one first" --weights tiny.safetensors --predict images -o wrong.csv)
 expect(4 "its head knows 2 classes, the data has 10" --weights run --data synthetic --eval-only)
+set(use --weights tiny.safetensors --predict images -o wrong.csv)
+expect(4 "token.pth: linear.weight has 64 columns, a token of the backbone 6 values: a head of another backbone" ${use}
+       --linear-weights "${heads}/token.pth")
+expect(4 "backbone.pth: 0 of its [0-9]+ tensors are called linear.weight, expected 1" ${use} --linear-weights "${heads}/backbone.pth")
+expect(4 "nowhere.pth" ${use} --linear-weights nowhere.pth)
+expect(4 "blocks.pth: linear.weight has 192 columns.*cannot be class tokens of 2 last blocks.*--n-last-blocks" --weights
+       "${heads}/backbone.pth" --predict images -o wrong.csv --linear-weights "${heads}/blocks.pth" --n-last-blocks 2 --no-avgpool-patchtokens)
 expect(6 "device = cuda: .* CUDA.*Use --device cpu|Use --device cpu" ${images} --weights none --device cuda)
 
 # A label of CIFAR that is no class, and a run folder that somebody else uses.
