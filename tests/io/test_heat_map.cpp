@@ -12,7 +12,7 @@ constexpr float gap = std::numeric_limits<float>::quiet_NaN(), infinity = std::n
 /// Whether the chart holds exactly this picture of cells.
 bool has_cells(const std::string& svg, const Image& cells) {
   const auto picture =
-      detail::enlarged(cells, std::max<i64>(480 / cells.width, 1), std::max<i64>(480 / cells.height, 1));
+      enlarged(cells, std::max<i64>(480 / cells.width, 1), std::max<i64>(480 / cells.height, 1));
   return has(svg, "data:image/png;base64," + base64(encode_png(picture)) + "\"");
 }
 
@@ -44,7 +44,7 @@ TEST_CASE("heat_map: cells have the colours of their values, rows from the top",
 }
 
 TEST_CASE("heat_map: a picture is enlarged by whole squares", "[io]") {
-  const auto big = detail::enlarged(of(2, 1, {{1, 2, 3}, {4, 5, 6}}), 2, 3);
+  const auto big = enlarged(of(2, 1, {{1, 2, 3}, {4, 5, 6}}), 2, 3);
   CHECK(big.width == 4);
   CHECK(big.height == 3);
   for (i64 y = 0; y < 3; ++y)

@@ -50,6 +50,8 @@ TEST_CASE("neighbours_sheet: a row for each query, as wide as the longest", "[io
   CHECK(one.width == two.width);
   CHECK(two.height > one.height);
   CHECK(one.width >= 68 + 2 * 48);
+  const SheetTile named{plain(60, 1), "automobile and more"};
+  CHECK(neighbours_sheet({{named, near, near}}).width == one.width + 118 - 68);  // ten letters
   CHECK(has_color(one, detail::sheet_ink));  // the words
   CHECK_THROWS_AS(neighbours_sheet({}), Error);
   CHECK_THROWS_AS(neighbours_sheet({{}, {}}), Error);

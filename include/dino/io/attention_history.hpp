@@ -4,7 +4,7 @@
 #include <dino/io/color_map.hpp>
 #include <dino/io/contact_sheet.hpp>
 #include <dino/io/npy.hpp>
-#include <dino/kernels/cpu/resample_image.hpp>
+#include <dino/io/resized_image.hpp>
 
 #include <charconv>
 
@@ -58,30 +58,6 @@ inline std::vector<float> maps_of_file(const std::filesystem::path& path, const 
   }
 }
 
-/// The picture in another size, whole (bicubic).
-inline Image resized(const Image& image, i64 width, i64 height) {
-  Image out(width, height);
-  thread_local kernels::ResampleImageScratch scratch;
-  kernels::resample_image({.in = image.pixels.data(),
-                           .in_stride = 3 * image.width,
-                           .box = {0, 0, image.width, image.height},
-                           .out_width = width,
-                           .out_height = height,
-                           .window = {0, 0, width, height},
-                           .filter = kernels::ImageFilter::bicubic,
-                           .out = out.pixels.data()},
-                          scratch);
-  return out;
-}
-
-/// A pixel for each value to `factor` x `factor` pixels.
-inline Image enlarged(const Image& image, i64 factor) {
-  Image out(image.width * factor, image.height * factor);
-  for (i64 y = 0; y < out.height; ++y)
-    for (i64 x = 0; x < out.width; ++x) std::copy_n(image.at(x / factor, y / factor), 3, out.at(x, y));
-  return out;
-}
-
 }  // namespace detail
 
 /// What keep_attention has left there up to last_step, in the order of the steps; of more than `most` records the
@@ -113,13 +89,13 @@ inline Image attention_sheet(const std::vector<Image>& pictures, const Shape& sh
       "attention sheet: {} pictures, maps {}, {} records, {} titles", n, shape, records.size(), titles.size());
   const i64 h = shape[1], w = shape[2], factor = std::max<i64>(1, (72 + w / 2) / w);  // 72 pixels or so
   std::vector<Image> tiles;
-  for (const auto& p : pictures) tiles.push_back(detail::resized(p, w * factor, h * factor));
+  for (const auto& p : pictures) tiles.push_back(resized(p, w * factor, h * factor));
   for (const auto& record : records) {
     require(static_cast<i64>(record.maps.size()) == shape.numel(), "attention sheet: {} values for {}",
             record.maps.size(), shape);
     for (i64 i = 0; i < n; ++i) {
       const auto map = std::span(record.maps).subspan(static_cast<size_t>(i * h * w), static_cast<size_t>(h * w));
-      tiles.push_back(detail::enlarged(color_image(map, w, h, color_map("viridis")), factor));
+      tiles.push_back(enlarged(color_image(map, w, h, color_map("viridis")), factor, factor));
     }
   }
   SheetText text{.scale = 2, .ink = {228, 228, 228}, .paper = {32, 36, 41}};

@@ -5,6 +5,7 @@
 #include <dino/io/chart.hpp>
 #include <dino/io/color_map.hpp>
 #include <dino/io/image_write.hpp>
+#include <dino/io/resized_image.hpp>
 
 namespace dino::inline DINO_ABI {
 
@@ -21,14 +22,6 @@ struct HeatMap {
 };
 
 namespace detail {
-
-/// A picture with every pixel as a rectangle, so that no viewer smooths it.
-inline Image enlarged(const Image& image, i64 across, i64 down) {
-  Image out(across * image.width, down * image.height);
-  for (i64 y = 0; y < out.height; ++y)
-    for (i64 x = 0; x < out.width; ++x) std::copy_n(image.at(x / across, y / down), 3, out.at(x, y));
-  return out;
-}
 
 class HeatPainter {
  public:

@@ -41,6 +41,18 @@ inline Image framed(const SheetTile& tile) {
 
 }  // namespace detail
 
+namespace detail {
+
+/// The picture in the middle of at least this width.
+inline Image centered(const Image& image, i64 width) {
+  Image out(std::max(width, image.width), image.height);
+  fill_rectangle(out, 0, 0, out.width, out.height, sheet_paper);
+  paste(out, image, (out.width - image.width) / 2, 0);
+  return out;
+}
+
+}  // namespace detail
+
 /// "0.87", or "-0.05".
 inline std::string similarity_text(double similarity) {
   char text[32];
@@ -48,18 +60,24 @@ inline std::string similarity_text(double similarity) {
   return code == std::errc() ? std::string(text, end) : "";
 }
 
-/// A row for each query: the query, then its nearest images. Right images stand in a closed green frame, wrong ones in
-/// a broken orange one. Dark paper, which is at home on light and dark pages. Throws Error(internal) when there
-/// is no picture.
+/// A row for each query: the query, with room for ten letters below it, then its nearest images. Right images stand in
+/// a closed green frame, wrong ones in a broken orange one. Dark paper, which is at home on light and dark pages.
+/// Throws Error(internal) when there is no picture.
 inline Image neighbours_sheet(const std::vector<std::vector<SheetTile>>& rows) {
+  SheetText text{.scale = 2, .ink = detail::sheet_ink, .paper = detail::sheet_paper};
   size_t columns = 0;
-  for (const auto& row : rows) columns = std::max(columns, row.size());
+  i64 first_width = 0;  // of the queries
+  for (const auto& row : rows) {
+    columns = std::max(columns, row.size());
+    if (!row.empty()) first_width = std::max(first_width, bitmap_text_length(row[0].caption, text.scale));
+  }
+  first_width = std::min(first_width, bitmap_text_length("ten letter", text.scale));
   require(columns >= 1, "neighbours sheet: {} rows without a picture", rows.size());
   std::vector<Image> tiles;
-  SheetText text{.scale = 2, .ink = detail::sheet_ink, .paper = detail::sheet_paper};
   for (const auto& row : rows) {
     for (size_t i = 0; i < columns; ++i) {
-      tiles.push_back(i < row.size() && row[i].image.width > 0 ? detail::framed(row[i]) : Image());
+      Image tile = i < row.size() && row[i].image.width > 0 ? detail::framed(row[i]) : Image();
+      tiles.push_back(i == 0 ? detail::centered(tile, first_width) : std::move(tile));
       text.captions.push_back(i < row.size() ? row[i].caption : "");
     }
   }
