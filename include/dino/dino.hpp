@@ -147,6 +147,7 @@
 #include <dino/io/record.hpp>
 #include <dino/io/report.hpp>
 #include <dino/io/report_charts.hpp>
+#include <dino/io/report_embedding.hpp>
 #include <dino/io/resized_image.hpp>
 #include <dino/io/run_dir.hpp>
 #include <dino/io/run_options.hpp>

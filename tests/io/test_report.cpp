@@ -1,3 +1,4 @@
+#include <dino/io/image_write.hpp>
 #include <dino/io/report.hpp>
 
 #include "support/catch.hpp"
@@ -124,6 +125,39 @@ TEST_CASE("report: pictures travel inside the page", "[io]") {
   check_page(page);
   CHECK(has(page,
             "<h3>Sample crops</h3><img width=\"2\" height=\"3\" alt=\"Sample crops\" src=\"data:image/png;base64,"));
+}
+
+TEST_CASE("report: an embedding becomes a chart, and a picture says what it shows", "[io]") {
+  Run run;
+  run.metrics(2);
+  write_embedding(run.path / "report" / "embedding.jsonl", {.method = "t-SNE",
+                                                            .step = 1200,
+                                                            .x = {0, 1, 2},
+                                                            .y = {2, 1, 0},
+                                                            .labels = {0, 1, 0},
+                                                            .classes = {"cat", "<script>dog"}});
+  Image image(2, 2);
+  for (const char* name : {"attention", "neighbours", "other"})
+    write_png(run.path / "report" / (name + std::string(".png")), image);
+  const std::string page = run.page();
+  check_page(page);
+  CHECK(has(page, "<h2>Embedding of the features</h2>"));
+  CHECK(
+      has(page, "t-SNE of 3 images as the teacher sees them at step 1200; a point is an image, its colour the class."));
+  CHECK(has(page, ">cat</text>"));
+  CHECK(has(page, ">&lt;script&gt;dog</text>"));
+  CHECK(has(page, "<h3>Attention of the last block</h3>"));
+  CHECK(has(page, "<figcaption>First row: images."));
+  CHECK(has(page, "<h3>Nearest neighbours</h3>"));
+  CHECK(has(page, "<h3>other</h3>"));
+  CHECK(count(page, "src=\"data:") == 3);
+  const std::string svg = read_text(run.path / "report" / "embedding.svg", 1'000'000);
+  CHECK(unbalanced(svg).empty());
+  CHECK(has(svg, "prefers-color-scheme:dark"));
+  // The run goes on: the page is made again from the folder alone.
+  CHECK(run.page() == page);
+  run.write("report/embedding.jsonl", "{\"kind\":\"embedding\"}\nnot a line\n");
+  CHECK_FALSE(has(run.page(), "Embedding of the features"));
 }
 
 TEST_CASE("report: of many events the last are shown", "[io]") {

@@ -5,13 +5,14 @@
 #include <dino/io/html.hpp>
 #include <dino/io/metrics.hpp>
 #include <dino/io/report_charts.hpp>
+#include <dino/io/report_embedding.hpp>
 
 namespace dino::inline DINO_ABI {
 
 /// Writes folder/report.html, and each chart as folder/report/<name>.svg. Reads metrics.jsonl, config.json, env.json,
-/// cmd.txt, bad_samples.jsonl and the PNG files of folder/report/ (at most 8 MB each); what is missing or damaged is
-/// left out and named. The page has no script and no address: it can be sent by mail. Returns the path of the page.
-/// Throws (usage) when there is no such folder, (resources) when it cannot be written.
+/// cmd.txt, bad_samples.jsonl, and of folder/report/ embedding.jsonl and the PNG files (at most 8 MB each); what is
+/// missing or damaged is left out and named. The page has no script and no address: it can be sent by mail. Returns the
+/// path of the page. Throws (usage) when there is no such folder, (resources) when it cannot be written.
 std::filesystem::path write_report(const std::filesystem::path& folder);
 
 namespace detail {
@@ -38,6 +39,7 @@ pre{margin:.6em 0;padding:.7em;background:var(--tile);border-radius:6px;overflow
 figure{margin:0;min-width:0}
 img{max-width:100%;height:auto;display:block;border-radius:4px}
 .pictures figure{margin-bottom:20px}
+.embedding{max-width:640px}
 table{border-collapse:collapse;width:100%;font-size:.9rem}
 td,th{text-align:left;vertical-align:top;padding:.25em .8em .25em 0;border-bottom:1px solid var(--edge);
   overflow-wrap:anywhere}
@@ -67,6 +69,7 @@ class ReportPage {
     config_ = document("config.json");
     environment_ = document("env.json");
     const double k = config_.number("options.k_dim");
+    embedding_ = read_embedding(folder / "report" / "embedding.jsonl");
     charts_.emplace(records_, k > 1 ? std::log(k) : std::numeric_limits<double>::quiet_NaN());
   }
 
@@ -87,6 +90,7 @@ class ReportPage {
     }
     command();
     curves();
+    embedding();
     pictures();
     events();
     bad_samples();
@@ -97,7 +101,13 @@ class ReportPage {
     return out_ + "\n</body></html>\n";
   }
 
-  std::vector<ReportChart> charts() const { return charts_->all(); }
+  /// File names and contents.
+  std::vector<std::pair<std::string, std::string>> svg_files() const {
+    std::vector<std::pair<std::string, std::string>> out;
+    for (const auto& chart : charts_->all()) out.emplace_back(chart.name + ".svg", svg_file(chart.chart));
+    if (embedding_) out.emplace_back("embedding.svg", svg_file(embedding_chart(*embedding_)));
+    return out;
+  }
 
  private:
   static constexpr i64 text_limit = 4'000'000, picture_limit = 8'000'000;  // bytes
@@ -181,7 +191,7 @@ class ReportPage {
   }
 
   void curves() {
-    const auto all = charts();
+    const auto all = charts_->all();
     if (all.empty()) return;
     out_ += "<h2>Curves</h2>\n";
     if (!charts_->thinning().empty()) out_ += element("p", charts_->thinning(), "soft") + "\n";
@@ -194,11 +204,33 @@ class ReportPage {
     out_ += "</div>\n";
   }
 
+  void embedding() {
+    if (!embedding_) return;
+    const auto& e = *embedding_;
+    out_ += "<h2>Embedding of the features</h2>\n<figure class=\"embedding\">" + scatter_chart(embedding_chart(e)) +
+            element("figcaption", str("{} of {} images as the teacher sees them at step {}; a point is an image{}.",
+                                      e.method, format_count(static_cast<i64>(e.x.size())), e.step,
+                                      e.classes.empty() ? "" : ", its colour the class")) +
+            "</figure>\n";
+  }
+
   static std::string picture_title(const std::string& stem) {
     if (stem == "crops") return "Sample crops";
     if (stem == "attention") return "Attention of the last block";
-    if (stem == "embedding") return "Embedding of the features";
+    if (stem == "neighbours") return "Nearest neighbours";
+    if (stem == "confusion") return "Confusion matrix";
     return stem;
+  }
+
+  static std::string picture_caption(const std::string& stem) {
+    if (stem == "crops") return "A row shows the crops of one image, as the network gets them.";
+    if (stem == "attention")
+      return "First row: images. Below, after so many epochs (ep): where the class token of the teacher looks, mean "
+             "over the heads, in each map from dark (least) to bright (most).";
+    if (stem == "neighbours")
+      return "First column: images, with their class where they have one. Then those that are nearest by the features "
+             "of the teacher, with the cosine: a closed green frame is the same class, a broken orange one another.";
+    return "";
   }
 
   void pictures() {
@@ -210,7 +242,7 @@ class ReportPage {
     std::sort(paths.begin(), paths.end());
     if (!paths.empty()) out_ += "<h2>Pictures</h2>\n<div class=\"pictures\">\n";
     for (const auto& path : paths) {
-      const std::string name = picture_title(path.stem().string());
+      const std::string name = picture_title(path.stem().string()), caption = picture_caption(path.stem().string());
       std::string image;
       try {
         image = embedded_png(read_file(path, picture_limit), name);
@@ -219,7 +251,8 @@ class ReportPage {
       if (image.empty()) {
         problems_.push_back("report/" + path.filename().string() + " is not a PNG of at most 8 MB.");
       } else {
-        out_ += "<figure>" + element("h3", name) + image + "</figure>\n";
+        out_ += "<figure>" + element("h3", name) + image;
+        out_ += (caption.empty() ? "" : element("figcaption", caption)) + "</figure>\n";
       }
     }
     if (!paths.empty()) out_ += "</div>\n";
@@ -302,6 +335,7 @@ class ReportPage {
   std::vector<Record> records_;
   Record config_, environment_;
   std::optional<ReportCharts> charts_;
+  std::optional<ReportEmbedding> embedding_;
   std::vector<std::string> problems_;
   std::string out_;
 };
@@ -316,7 +350,7 @@ inline std::filesystem::path write_report(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(charts, error);
   require(!error, ErrorKind::resources, "cannot write to {}: {}", charts.string(), detail::reason(error.value()));
-  for (const auto& chart : page.charts()) write_file_atomic(charts / (chart.name + ".svg"), svg_file(chart.chart));
+  for (const auto& [name, text] : page.svg_files()) write_file_atomic(charts / name, text);
   return path;
 }
 
