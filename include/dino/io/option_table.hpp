@@ -73,8 +73,8 @@ struct DataSetDefaults {
   }
 };
 
-/// One key. A key may have several rows when programs differ in its default or in what it may be; their programs then do
-/// not overlap.
+/// One key. A key may have several rows when programs differ in its default or in what it may be; their programs then
+/// do not overlap.
 struct OptionRow {
   std::string_view key;  // batch_size; its flag is --batch-size, its variable DINO_BATCH_SIZE
   OptionType type = OptionType::text;
