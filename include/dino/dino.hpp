@@ -108,6 +108,8 @@
 #include <dino/io/crc32c.hpp>
 #include <dino/io/data_path.hpp>
 #include <dino/io/draw.hpp>
+#include <dino/io/embedding_page.hpp>
+#include <dino/io/embedding_page_script.hpp>
 #include <dino/io/evaluation_options.hpp>
 #include <dino/io/file.hpp>
 #include <dino/io/finetune_config.hpp>
