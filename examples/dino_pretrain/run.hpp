@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../common/training_run.hpp"
+#include "pictures.hpp"
 #include "plan.hpp"
 #include "training.hpp"
 
@@ -41,14 +42,18 @@ class Pretrain {
   void write_step(const dino::StepReport& r, double wait);
   void write_epoch();
   double epochs_done() const;
-  bool knn_due(i64 done) const;
+  bool evaluation_due(i64 done) const;
   void write_sample_crops();
 
   // evaluate.cpp
   dino::EvalTransform transform() const;
   void record_knn(const std::vector<dino::KnnScore>& scores, const std::string& baseline);
-  std::vector<dino::KnnScore> knn(const std::function<dino::FeatureSet(const dino::AnyDataset&)>& features);
+  std::vector<dino::KnnScore> pixel_knn();
   std::vector<dino::KnnScore> teacher_knn();
+  void attend();
+  void keep_unlabelled();
+  void draw_pictures();
+  void attempt(const std::string& what, const std::function<void()>& draw);
   void measure_baselines();
   void evaluate();
   std::string comparison() const;
@@ -81,6 +86,7 @@ class Pretrain {
   TrainingRun run_;
   dino::HostContext ctx_;
   std::unique_ptr<Training> trainer_;
+  RunPictures pictures_;
   std::optional<double> pixels_, untrained_, trained_;
   EpochSums epoch_;
   Plan plan_;

@@ -31,6 +31,7 @@ void Pretrain::finish() {
   trainer_->export_teacher(run_.folder().exports() / "teacher_backbone.safetensors", exported_info());
   const auto done = trainer_->steps_done();
   run_.event(done, "stop", str("step {}", done));
+  draw_pictures();
   const auto& folder = run_.folder().path();
   const auto page = write_run_report(folder);
   run_.end_progress();

@@ -24,7 +24,8 @@ Pretrain::Pretrain(const dino::Options& options, const std::vector<std::string>&
       sets_(open_sets(config_)),
       crops_(crop_settings(config_), static_cast<dino::u64>(config_.common.seed)),
       run_(options, config_.common, config_.run, config_.model.name),
-      ctx_(config_.common.threads) {
+      ctx_(config_.common.threads),
+      pictures_(run_.folder().path(), sets_, transform()) {
   const auto resumed = run_.restore();
   plan_ = make_plan(config_, sets_, crops_, resumed ? stored_micro_batch(*resumed) : 0);
   run_.checkpoints().preflight(plan_.checkpoint_bytes);

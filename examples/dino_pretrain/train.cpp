@@ -15,9 +15,12 @@ int Pretrain::run() {
     run_.say(str("finished: {} of {} steps are done. Nothing to do", trainer_->steps_done(), plan_.last_step));
     return 0;
   }
-  write_sample_crops();
+  attempt("sample crops", [&] { write_sample_crops(); });
   start_progress();
-  if (started_at_ == 0) measure_baselines();
+  if (started_at_ == 0) {
+    measure_baselines();
+    attend();
+  }
   train();
   finish();
   return exit_code();
@@ -56,7 +59,7 @@ void Pretrain::after_step(const dino::StepReport& r, const dino::Batch& batch, d
   }
   const bool epoch_end = done % plan_.dino.steps_per_epoch == 0;
   if (epoch_end) write_epoch();
-  if (knn_due(done)) evaluate();
+  if (evaluation_due(done)) evaluate();
   if (run_.save_due(done, plan_.dino.steps_per_epoch, plan_.last_step)) save();
 }
 
@@ -99,8 +102,8 @@ double Pretrain::epochs_done() const {
   return static_cast<double>(trainer_->steps_done()) / static_cast<double>(plan_.dino.steps_per_epoch);
 }
 
-bool Pretrain::knn_due(i64 done) const {
-  if (!sets_.queries) return false;
+bool Pretrain::evaluation_due(i64 done) const {
+  if (config_.eval_knn_every <= 0) return false;
   const i64 every = std::max<i64>(1, dino::steps_of_epochs(config_.eval_knn_every, plan_.dino.steps_per_epoch));
   return done % every == 0 || done == plan_.last_step;
 }

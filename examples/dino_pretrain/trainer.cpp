@@ -3,6 +3,7 @@
 
 #include "../common/on_device.hpp"
 
+#include <dino/eval/attention_map.hpp>
 #include <dino/ssl/initial_weights.hpp>
 #include <dino/ssl/trainer_state.hpp>
 
@@ -22,6 +23,21 @@ template <class T, class D> class TrainingOn final : public Training {
   dino::FeatureSet teacher_features(dino::HostContext& host, const dino::AnyDataset& set,
                                     const dino::EvalTransform& transform) override {
     return dino::extract_features<T>(trainer_.ctx(), host, trainer_.teacher().backbone, set, transform);
+  }
+  TeacherAttention teacher_attention(const std::vector<float>& pixels, dino::i64 images, dino::i64 size) override {
+    std::vector<T> values;
+    for (const float x : pixels) values.push_back(dino::from_acc<T>(static_cast<dino::acc_t<T>>(x)));
+    const auto& net = trainer_.teacher().backbone;
+    const auto seen = net.last_attention(dino::tensor(trainer_.ctx(), {images, 3, size, size}, values));  // (B,H,T)
+    const auto rows = dino::to_vector(seen);
+    const dino::i64 heads = seen.shape()[1], tokens = seen.shape()[2], side = size / net.config.patch_size;
+    TeacherAttention out{{images, side, side}, {}};
+    for (dino::i64 i = 0; i < images; ++i) {
+      const std::vector<float> one(rows.begin() + i * heads * tokens, rows.begin() + (i + 1) * heads * tokens);
+      const auto map = dino::mean_map(dino::class_attention_maps(one, heads, tokens, side, side));
+      out.values.insert(out.values.end(), map.begin(), map.end());
+    }
+    return out;
   }
   void load(const dino::StateDict& state, dino::i64 step, const std::string& where) override {
     dino::load_trainer(trainer_, state, step, where);

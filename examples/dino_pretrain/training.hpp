@@ -13,6 +13,12 @@
 
 namespace programs {
 
+/// What the class token looks at in the last block, mean over the heads.
+struct TeacherAttention {
+  dino::Shape shape;  // (images,h,w)
+  std::vector<float> values;
+};
+
 /// What the program asks of a trainer. Number type and device are behind it, so that its parts are compiled once.
 class Training {
  public:
@@ -24,6 +30,8 @@ class Training {
   /// Class tokens of the teacher for a data set; the host decodes the images.
   virtual dino::FeatureSet teacher_features(dino::HostContext& host, const dino::AnyDataset& set,
                                             const dino::EvalTransform& transform) = 0;
+  /// pixels: (images,3,size,size), prepared.
+  virtual TeacherAttention teacher_attention(const std::vector<float>& pixels, dino::i64 images, dino::i64 size) = 0;
   virtual void load(const dino::StateDict& state, dino::i64 step, const std::string& where) = 0;
   /// Student and teacher start from weights; what the user should know.
   virtual std::vector<std::string> start_from(dino::StateDict weights, const std::string& where, bool interpolate) = 0;
