@@ -31,6 +31,7 @@ void make(const fs::path& folder) {
     write_png(folder / "images" / names[k], image);
   }
   std::ofstream(folder / "images/cat/2.png") << "not a picture\n";
+  write_png(folder / "small.png", Image(3, 9));  // for the test of dino_attention
 }
 
 class Check {
