@@ -1,7 +1,7 @@
 // Points of the plane in the order of a Hilbert curve, and the tree of squares over them, in depth-first order.
 #pragma once
 
-#include <dino/device/cpu.hpp>
+#include <dino/tensor/copy.hpp>
 
 #include <algorithm>
 #include <array>
@@ -27,7 +27,7 @@ template <class T> class QuadTree {
   static constexpr i64 leaf_points = 16;  // squares with as many or fewer are not cut
 
   /// Positions that are not finite are an error of the caller.
-  void build(Context<Cpu>& ctx, const T* x, const T* y, i64 n) {
+  void build(HostContext& ctx, const T* x, const T* y, i64 n) {
     codes_.resize(static_cast<size_t>(n));
     order_.resize(codes_.size());
     x_.resize(codes_.size());
