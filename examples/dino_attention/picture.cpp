@@ -6,6 +6,8 @@
 #include <dino/io/palette.hpp>
 #include <dino/io/record.hpp>
 
+#include <numeric>
+
 namespace programs {
 
 using dino::i64;
@@ -100,7 +102,8 @@ class Painter {
       write_picture(file(prefix, "overlay-", d.name), image);
       row.push_back(fitted_picture(image, sheet_.cell()));
     }
-    if (one_layer()) sheet_.add_row("overlay", color_legend(*s_.plan.colors, sheet_.cell()), row);
+    if (one_layer())
+      sheet_.add_row("overlay", color_legend(*s_.plan.colors, fitted_picture(seen_.image, sheet_.cell()).width), row);
   }
 
   void mask_row(const std::vector<Drawn>& drawn, const std::string& prefix) {
@@ -116,12 +119,27 @@ class Painter {
       if (d.name.starts_with("head")) heads.push_back(mask);
     }
     if (!heads.empty()) {
+      keep_strongest(drawn, heads);
       const auto image = dino::mask_image(seen_.image, heads, seen_.at);
       write_picture(file(prefix, str("mask_th{}_", part), "heads"), image);
       first = fitted_picture(image, sheet_.cell());
     }
     const auto percent = dino::number_text(std::round(1000 * s_.config.threshold) / 10);
     sheet_.add_row(str("{} %", percent), std::move(first), row);
+  }
+
+  /// Leaves each patch to the head that gives it the largest part of what it gives to all patches.
+  static void keep_strongest(const std::vector<Drawn>& drawn, std::vector<dino::ColoredMask>& heads) {
+    std::vector<double> totals;
+    for (const auto& d : drawn) totals.push_back(std::accumulate(d.map.begin(), d.map.end(), 0.0));
+    const auto part = [&](size_t h, size_t p) { return static_cast<double>(drawn[h].map[p]) / totals[h]; };
+    for (size_t p = 0; p < drawn[0].map.size(); ++p) {
+      size_t best = 0;
+      for (size_t h = 1; h < heads.size(); ++h)
+        if (heads[h].mask[p] && (!heads[best].mask[p] || part(h, p) > part(best, p))) best = h;
+      for (size_t h = 0; h < heads.size(); ++h)
+        if (h != best) heads[h].mask[p] = 0;
+    }
   }
 
   void raw() const {

@@ -8,14 +8,15 @@ namespace {
 
 struct Pictures {
   golden::File file{"attention.safetensors"};
-  std::vector<float> tokens[2];
+  std::vector<float> tokens[3];
   std::vector<PatchGrid> grids;
 
   Pictures() {
-    for (size_t k = 0; k < 2; ++k) {
+    constexpr i64 sides[3][2] = {{6, 7}, {5, 9}, {4, 3}};
+    for (size_t k = 0; k < 3; ++k) {
       const auto& values = file.values(str("colors.tokens.{}", k));
       tokens[k].assign(values.begin(), values.end());
-      grids.push_back({k == 0 ? 6 : 5, k == 0 ? 7 : 9, tokens[k]});
+      grids.push_back({sides[k][0], sides[k][1], tokens[k]});
     }
   }
 };
@@ -28,13 +29,15 @@ TEST_CASE("patch colors: equal numpy's singular value decomposition", "[eval][go
   Pictures p;
   HostContext ctx(2);
   const auto colors = patch_colors(ctx, p.grids, 10);
-  REQUIRE(colors.size() == 2);
-  for (size_t k = 0; k < 2; ++k) {
+  REQUIRE(colors.size() == 3);
+  for (size_t k = 0; k < 3; ++k) {
     CHECK(doubles(colors[k].foreground) == p.file.values(str("colors.foreground.{}", k)));
     golden::check_close(str("picture {}", k), doubles(colors[k].rgb), p.file.values(str("colors.rgb.{}", k)), 1e-5);
+    if (k == 2) continue;                                                             // without an object
     CHECK(colors[k].foreground[1 * static_cast<size_t>(p.grids[k].width) + 2] == 1);  // of the object
     CHECK(colors[k].foreground[0] == 0);
   }
+  CHECK(std::count(colors[2].foreground.begin(), colors[2].foreground.end(), 1) > 0);
   const auto alone = patch_colors(ctx, std::span(p.grids).first(1), 10);
   CHECK(alone[0].rgb != colors[0].rgb);  // the basis is that of all pictures
 }
@@ -46,7 +49,7 @@ TEST_CASE("patch colors: the background is the side at the borders, however the 
   for (auto& list : p.tokens)
     for (float& x : list) x = -x;
   const auto turned = patch_colors(ctx, p.grids, 10);
-  for (size_t k = 0; k < 2; ++k) CHECK(turned[k].foreground == colors[k].foreground);
+  for (size_t k = 0; k < 3; ++k) CHECK(turned[k].foreground == colors[k].foreground);
 }
 
 TEST_CASE("patch colors: a threshold takes patches away, and too high a one all: then everything is drawn", "[eval]") {
@@ -58,7 +61,7 @@ TEST_CASE("patch colors: a threshold takes patches away, and too high a one all:
       for (const u8 x : picture.foreground) n += x;
     return n;
   };
-  const i64 all = 6 * 7 + 5 * 9, usual = count({});
+  const i64 all = 6 * 7 + 5 * 9 + 4 * 3, usual = count({});
   CHECK(usual >= 9);
   CHECK(usual < all);
   CHECK(count({.threshold = 2}) < usual);

@@ -1,5 +1,5 @@
-# dino_attention as a user meets it: pictures, folders and films in, pictures out; broken pictures between good ones; and
-# input that is wrong.
+# dino_attention as a user meets it: pictures, folders and films in, pictures out; broken pictures between good ones;
+# and input that is wrong.
 cmake_minimum_required(VERSION 3.22)
 include("${CMAKE_CURRENT_LIST_DIR}/programs.cmake")
 file(MAKE_DIRECTORY "${WORK}/empty" "${WORK}/texts")
@@ -52,14 +52,16 @@ files(all/1 ${expected})
 
 # Names that collide, a picture that is named twice, and what is not wanted is not there.
 file(COPY "${WORK}/images/cat/1.png" DESTINATION "${WORK}/other")
-run("${ATTENTION}" ${tiny} --out few --heads 1 --no-overlay --no-grid --square --json --quiet images/cat/1.png other/1.png images/cat/1.png)
+run("${ATTENTION}" ${tiny} --out few --heads 1 --no-overlay --no-grid --square --json --quiet images/cat/1.png
+    other/1.png images/cat/1.png)
 if(NOT out MATCHES "\"folder\":\"few\",\"images\":3,\"frames\":0,\"skipped\":0" OR NOT err STREQUAL "")
   message(FATAL_ERROR "--json --quiet: ${out}${err}")
 endif()
 files(few 1 1-2 1-3 cmd.txt config.json env.json)
 files(few/1-2 img.png attn-head1.png attn-mean.png)
 run("${ATTENTION}" ${tiny} --out mean --heads mean --layers 0,2 --data images)
-files(mean/3 img.png sheet.png block0-attn-mean.png block2-attn-mean.png block0-overlay-mean.png block2-overlay-mean.png)
+files(mean/3 img.png sheet.png block0-attn-mean.png block2-attn-mean.png block0-overlay-mean.png
+      block2-overlay-mean.png)
 
 # Two pictures that correspond, and one with itself: every patch finds itself.
 run("${ATTENTION}" ${tiny} --out match --match images/cat/1.png images/dog/3.png)
@@ -89,7 +91,7 @@ file(WRITE "${WORK}/film.mp4" "no film")
 run("${CMAKE_COMMAND}" -E env "PATH=${WORK}/no_path" "${ATTENTION}" ${tiny} --video --out frames film film.mp4)
 foreach(line "film/5.png: 16 x 28 pixels, the first frame has 20 x 16. Frames must be of one size; skipped"
         "film/6.png: not an image" "film: frames only, no video: ffmpeg is not on PATH"
-        "film.mp4: a video needs ffmpeg, which is not on PATH. Install it .*, or give a folder of frames and --video; skipped")
+        "film.mp4: a video needs ffmpeg, which is not on PATH. Install it .*, or give a folder of frames and --video")
   if(NOT err MATCHES "${line}")
     message(FATAL_ERROR "frames: no line \"${line}\" in ${err}")
   endif()
@@ -107,8 +109,8 @@ if(ffmpeg)
   run("${ATTENTION}" ${tiny} --video --fps 10 --out film_out film)
   files(film_out/film ${frames} attention.mp4 overlay.mp4 sheet.mp4)
   run("${ATTENTION}" ${tiny} --fps 5 --out again "film_out/film/sheet.mp4" film.mp4 images/cat/1.png)  # 4 frames at 10
-  if(NOT err MATCHES "film.mp4: ffmpeg cannot read it: .*; skipped" OR NOT out MATCHES "drew 1 image, [1-4] frames, 1 skipped"
-     OR NOT EXISTS "${WORK}/again/sheet/attention.mp4" OR EXISTS "${WORK}/again/sheet/.frames")
+  if(NOT err MATCHES "film.mp4: ffmpeg cannot read it: .*; skipped"
+     OR NOT out MATCHES "drew 1 image, [1-4] frames, 1 skipped" OR NOT EXISTS "${WORK}/again/sheet/attention.mp4" OR EXISTS "${WORK}/again/sheet/.frames")
     message(FATAL_ERROR "a film of a film: ${out}${err}")
   endif()
 else()
@@ -117,7 +119,8 @@ endif()
 
 # expect(<exit code> <pattern of the message> <arguments>...): one clear message, no folder.
 function(expect code pattern)
-  execute_process(COMMAND "${ATTENTION}" ${ARGN} WORKING_DIRECTORY "${WORK}" RESULT_VARIABLE got OUTPUT_VARIABLE out ERROR_VARIABLE err)
+  execute_process(COMMAND "${ATTENTION}" ${ARGN} WORKING_DIRECTORY "${WORK}" RESULT_VARIABLE got OUTPUT_VARIABLE out
+                  ERROR_VARIABLE err)
   if(NOT got EQUAL code OR NOT err MATCHES "${pattern}")
     message(SEND_ERROR "${ARGN}\nexpected code ${code} and \"${pattern}\", got ${got} and:\n${out}${err}")
   endif()
@@ -149,7 +152,8 @@ expect(4 "these are weights of vit-d6-l3-h2-4, --backbone says vit-s-16" ${tiny}
 
 # Nothing could be drawn: the folder is there, and says with which options.
 foreach(case "images/cat/2.png|! images/cat/2.png: not an image" "texts/notes.txt|notes.txt: not an image"
-        "small.png|small.png: 3 x 9 pixels are less than a patch of 4 x 4. Give --size to enlarge it" "film.mp4|film.mp4: ")
+        "film.mp4|film.mp4: "
+        "small.png|small.png: 3 x 9 pixels are less than a patch of 4 x 4. Give --size to enlarge it")
   string(REPLACE "|" ";" case "${case}")
   list(GET case 0 file)
   list(GET case 1 pattern)
@@ -161,7 +165,8 @@ foreach(case "images/cat/2.png|! images/cat/2.png: not an image" "texts/notes.tx
 endforeach()
 
 # One of each: the picture is drawn, every other thing has its line.
-run("${ATTENTION}" --weights tiny.safetensors --quiet --size 0 --out mixed small.png images/cat/2.png texts nowhere ${cat} film.mp4)
+run("${ATTENTION}" --weights tiny.safetensors --quiet --size 0 --out mixed small.png images/cat/2.png texts nowhere
+    ${cat} film.mp4)
 string(REGEX MATCHALL "  ! " lines "${err}")
 list(LENGTH lines count)
 if(NOT out MATCHES "drew 1 image, 5 skipped" OR NOT count EQUAL 5 OR NOT EXISTS "${WORK}/mixed/1/sheet.png")

@@ -67,7 +67,9 @@ def patch_colors(grids):
     side = along > 0
     if edge[side].sum() * (~side).sum() > edge[~side].sum() * side.sum():
         along = -along
-    foreground = along > 0
+    cuts = np.cumsum([len(tokens) for tokens, _, _ in grids])[:-1]
+    parts = [x if (x > 0).any() else x - x.mean() for x in np.split(along, cuts)]  # no picture is all background
+    foreground = np.concatenate(parts) > 0
     if foreground.sum() < 2:
         foreground[:] = True
     mean, three = components(tokens[foreground], 3)
@@ -75,7 +77,6 @@ def patch_colors(grids):
     low, high = values.min(axis=0), values.max(axis=0)
     rgb = np.zeros((len(tokens), 3))
     rgb[foreground] = (values - low) / (high - low)
-    cuts = np.cumsum([len(tokens) for tokens, _, _ in grids])[:-1]
     return list(zip(np.split(rgb, cuts), np.split(foreground, cuts)))
 
 
@@ -119,9 +120,9 @@ def small(options):
     out["vit.patches"] = vit(p, image, c)[0][-1][0, 3:]
 
     grids = []
-    for k, (height, width) in enumerate([(6, 7), (5, 9)]):
+    for k, (height, width) in enumerate([(6, 7), (5, 9), (4, 3)]):
         object_ = torch.zeros(height, width, dtype=torch.float64)
-        object_[1:4, 2:5] = 1
+        object_[1:4, 2:5] = 1 if k < 2 else -1             # the last one would be all background
         tokens = randn(height * width, 10) * torch.linspace(0.2, 1, 10, dtype=torch.float64)
         tokens = (tokens + 4 * object_.reshape(-1, 1) * torch.ones(10)).float().double()
         out[f"colors.tokens.{k}"] = tokens
@@ -133,7 +134,8 @@ def small(options):
     out["match.a"], out["match.b"] = a, b
     out["match.pairs"] = torch.tensor(best_buddies(a, b), dtype=torch.float64)
     out = {name: (x.float() if x.dtype == torch.bool else x).contiguous() for name, x in out.items()}
-    save_file(out, options.out, {"source": f"tools/reference/attention.py, torch {torch.__version__}, seed {options.seed}"})
+    source = f"tools/reference/attention.py, torch {torch.__version__}, seed {options.seed}"
+    save_file(out, options.out, {"source": source})
     print(options.out, os.path.getsize(options.out))
 
 
@@ -254,7 +256,8 @@ def check_matches(worst, options, model, weights, common, photos, tokens, grids)
     expected = {(a, b) for a, b, _ in best_buddies(*[t.double() for t in tokens])}
     got = set()
     for x_a, y_a, x_b, y_b, _ in np.loadtxt(os.path.join(out, "matches.csv"), delimiter=",", skiprows=1, ndmin=2):
-        got.add((int(y_a // patch) * grids[0][1] + int(x_a // patch), int(y_b // patch) * grids[1][1] + int(x_b // patch)))
+        got.add((int(y_a // patch) * grids[0][1] + int(x_a // patch),
+                 int(y_b // patch) * grids[1][1] + int(x_b // patch)))
     worst.add("matches that differ", len(got ^ expected), 0)
 
 

@@ -4,6 +4,7 @@
 #include <dino/eval/pca.hpp>
 
 #include <algorithm>
+#include <numeric>
 
 namespace dino::inline DINO_ABI {
 
@@ -33,7 +34,8 @@ struct PatchColorOptions {
 namespace detail {
 
 /// For all patches of all pictures, one after the other, whether the first component says foreground. It has two sides;
-/// the background is the one that lies at the borders of the pictures with the larger part of its patches.
+/// the background is the one that lies at the borders of the pictures with the larger part of its patches. A picture
+/// that would be all background, because the pictures differ more than what is in them, is divided at its own mean.
 inline std::vector<u8> foreground_patches(HostContext& ctx, std::span<const PatchGrid> grids,
                                           const std::vector<float>& tokens, i64 dim, double threshold) {
   const auto pca = principal_components(ctx, tokens, dim, 1);
@@ -49,7 +51,21 @@ inline std::vector<u8> foreground_patches(HostContext& ctx, std::span<const Patc
   const double sign = border[1] * count[0] > border[0] * count[1] ? -1 : 1;
   const double least = threshold * std::sqrt(pca.variance[0]);
   std::vector<u8> out;
-  for (const float x : along) out.push_back(sign * static_cast<double>(x) > least);
+  auto from = along.begin();
+  for (const auto& grid : grids) {
+    const auto end = from + grid.patches();
+    const auto judge = [&](double mean) {
+      return std::count_if(from, end, [&](float x) {
+        out.push_back(sign * (static_cast<double>(x) - mean) > least);
+        return out.back() != 0;
+      });
+    };
+    if (judge(0) == 0) {
+      out.resize(out.size() - static_cast<size_t>(grid.patches()));
+      judge(std::accumulate(from, end, 0.0) / static_cast<double>(grid.patches()));
+    }
+    from = end;
+  }
   return out;
 }
 
@@ -61,7 +77,8 @@ inline std::vector<u8> foreground_patches(HostContext& ctx, std::span<const Patc
 ///     2. the first three components of the other patches, each scaled from its least and greatest value to [0, 1].
 /// Everything is foreground when fewer than two patches would be left, or without remove_background. A component that
 /// all patches share is 1/2. Throws Error{data} when a token is not finite.
-/// Source: Oquab et al. 2024, "DINOv2", section 7.5 and figure 1; which side is the background is a rule of this file.
+/// Source: Oquab et al. 2024, "DINOv2", section 7.5 and figure 1; which side is the background, and that no picture is
+/// all background, are rules of this file.
 inline std::vector<PatchColors> patch_colors(HostContext& ctx, std::span<const PatchGrid> grids, i64 dim,
                                              const PatchColorOptions& options = {}) {
   std::vector<float> tokens;
