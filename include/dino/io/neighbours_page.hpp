@@ -55,7 +55,6 @@ h1{font-size:1.5rem;margin:.2em 0;overflow-wrap:anywhere}
 h2{font-size:.95rem;font-weight:400;color:var(--soft);margin:0 0 .2em;overflow-wrap:anywhere}
 p{margin:.2em 0;overflow-wrap:anywhere}
 .soft{color:var(--soft);font-size:.9rem}
-p .soft{white-space:nowrap}
 form{position:sticky;top:0;z-index:1;display:flex;flex-wrap:wrap;gap:8px;align-items:center;padding:10px 0;
   background:var(--paper);border-bottom:1px solid var(--edge)}
 button,select{font:inherit;color:inherit;background:var(--tile);border:1px solid var(--edge);border-radius:6px;
@@ -66,7 +65,7 @@ button[aria-pressed=true]{border-color:currentColor;font-weight:600}
 output{color:var(--soft);font-size:.9rem}
 article{display:grid;grid-template-columns:minmax(220px,1fr) minmax(0,3fr);gap:14px;padding:14px 0;
   border-bottom:1px solid var(--edge);content-visibility:auto;contain-intrinsic-size:auto 170px}
-.query{display:flex;gap:12px;min-width:0}
+.query{display:flex;gap:12px;min-width:0;align-items:flex-start}
 .query div{min-width:0}
 .query img,.query .none{width:96px;flex:none}
 ol{list-style:none;margin:0;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(68px,1fr));gap:8px}
