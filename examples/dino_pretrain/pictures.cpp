@@ -22,11 +22,14 @@ constexpr i64 embedded_rows = 1000, tile_side = 56;  // pixels
 /// t-SNE is for neighbourhoods: of fewer points the principal components say as much.
 constexpr i64 least_for_tsne = 100;
 
+/// The same ones in every run; drawn, since data sets may be sorted by class, or repeat their classes.
+std::vector<i64> some_of(i64 size, i64 n) { return dino::draw_examples(size, n, 0); }
+
 }  // namespace
 
 void RunPictures::read_images() {
   const auto& set = sets_.queries ? *sets_.queries : sets_.train;
-  for (const i64 i : dino::evenly_spread(set.size(), attention_images)) {
+  for (const i64 i : some_of(set.size(), attention_images)) {
     try {
       images_.push_back(transform_.crop_image(set.get(i).image));
     } catch (const dino::Error& error) {
@@ -67,7 +70,7 @@ void RunPictures::keep(dino::HostContext& ctx, const dino::AnyDataset& query_set
   };
   queries_.clear();
   for (const auto& e :
-       dino::knn_examples(ctx, rows_of(queries), rows_of(bank), dino::evenly_spread(queries.size(), shown_queries),
+       dino::knn_examples(ctx, rows_of(queries), rows_of(bank), some_of(queries.size(), shown_queries),
                           shown_neighbours, {.k = {shown_neighbours}, .leave_one_out = leave_one_out})) {
     Query query{place(query_set, queries, e.query), {}, e.similarity};
     for (const i64 row : e.rows) query.near.push_back(place(bank_set, bank, row));
@@ -75,7 +78,7 @@ void RunPictures::keep(dino::HostContext& ctx, const dino::AnyDataset& query_set
   }
   rows_.clear();
   labels_.clear();
-  for (const i64 row : dino::evenly_spread(queries.size(), embedded_rows)) {
+  for (const i64 row : some_of(queries.size(), embedded_rows)) {
     const auto from = queries.values.begin() + row * queries.dim;
     rows_.insert(rows_.end(), from, from + queries.dim);
     labels_.push_back(queries.labels[static_cast<size_t>(row)]);

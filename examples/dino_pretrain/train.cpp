@@ -121,8 +121,10 @@ void Pretrain::write_sample_crops() {
       run_.say(str("  ! sample crops: {}", error.what()));
     }
   }
-  if (!tiles.empty())
-    dino::write_png(run_.folder().file("report/crops.png"), dino::contact_sheet(tiles, crops_.crops()));
+  if (!tiles.empty()) {
+    dino::write_png(run_.folder().file("report/crops.png"),
+                    dino::contact_sheet(tiles, crops_.crops(), {.paper = {32, 36, 41}}, 2));
+  }
 }
 
 }  // namespace programs
