@@ -35,8 +35,8 @@ class Exhibition {
       guarded([&] { draw(items[i]); });
     }
     if (patches_.size() > 0 && s_.config.pca) guarded([&] { patches_.draw_colors(host_); });
-    if (s_.config.match) guarded([&] { patches_.draw_matches(host_); });
     show("");
+    if (s_.config.match) patches_.draw_matches(host_);  // asked for, and nothing else takes its place
   }
 
   void problem(const std::string& text) {

@@ -74,7 +74,7 @@ class Painter {
 
     const i64 block = seen_.attention.layers[static_cast<size_t>(i)];
     const std::string prefix = one_layer() ? "" : str("block{}-", block);
-    maps_row(drawn, prefix, one_layer() ? std::string("attention") : str("block {}", block), i == 0);
+    maps_row(drawn, prefix, one_layer() ? std::string("maps") : str("block {}", block), i == 0);
     if (s_.config.overlay) overlay_row(drawn, prefix);
     if (s_.config.threshold > 0) mask_row(drawn, prefix);
   }

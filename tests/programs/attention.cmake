@@ -110,7 +110,8 @@ if(ffmpeg)
   files(film_out/film ${frames} attention.mp4 overlay.mp4 sheet.mp4)
   run("${ATTENTION}" ${tiny} --fps 5 --out again "film_out/film/sheet.mp4" film.mp4 images/cat/1.png)  # 4 frames at 10
   if(NOT err MATCHES "film.mp4: ffmpeg cannot read it: .*; skipped"
-     OR NOT out MATCHES "drew 1 image, [1-4] frames, 1 skipped" OR NOT EXISTS "${WORK}/again/sheet/attention.mp4" OR EXISTS "${WORK}/again/sheet/.frames")
+     OR NOT out MATCHES "drew 1 image, [1-4] frames, 1 skipped"
+     OR NOT EXISTS "${WORK}/again/sheet/attention.mp4" OR EXISTS "${WORK}/again/sheet/.frames")
     message(FATAL_ERROR "a film of a film: ${out}${err}")
   endif()
 else()
@@ -172,6 +173,14 @@ list(LENGTH lines count)
 if(NOT out MATCHES "drew 1 image, 5 skipped" OR NOT count EQUAL 5 OR NOT EXISTS "${WORK}/mixed/1/sheet.png")
   message(FATAL_ERROR "one of each: ${out}${err}")
 endif()
+
+execute_process(COMMAND "${ATTENTION}" ${tiny} --overwrite --match ${cat} nowhere WORKING_DIRECTORY "${WORK}"
+                RESULT_VARIABLE got ERROR_VARIABLE err)
+if(NOT got EQUAL 3 OR NOT err MATCHES "--match needs two pictures, 1 could be used"
+   OR NOT EXISTS "${WORK}/wrong/1/img.png")
+  message(SEND_ERROR "a match of one picture: ${got} ${err}")
+endif()
+file(REMOVE_RECURSE "${WORK}/wrong")
 
 # A folder that is taken is left alone.
 expect(2 "mixed holds a run already. Use another --out, or --overwrite to rename it" --weights tiny.safetensors --quiet
