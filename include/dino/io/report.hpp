@@ -223,7 +223,7 @@ class ReportPage {
   }
 
   static std::string picture_caption(const std::string& stem) {
-    if (stem == "crops") return "A row shows the crops of one image, as the network gets them.";
+    if (stem == "crops") return "A row shows crops of one image, as training sees them before normalisation.";
     if (stem == "attention")
       return "First row: images. Below, after so many epochs (ep): where the class token of the teacher looks, mean "
              "over the heads, in each map from dark (least) to bright (most).";
