@@ -114,7 +114,6 @@ struct AttentionConfig {
   PictureFolder folder;
   std::vector<std::string> files;  // pictures, folders and videos; empty: common.data
   std::string weights, checkpoint_key, backbone, normalize, positions;  // as in FeaturesConfig
-  i64 batch_size = 0;
   i64 size = 0;  // short side, 0: as it is
   bool square = false;
   bool all_layers = false;
@@ -326,7 +325,6 @@ inline AttentionConfig resolve_attention(const Options& o, std::vector<std::stri
           .backbone = o.text("backbone"),
           .normalize = o.text("normalize"),
           .positions = o.text("positions"),
-          .batch_size = o.integer("batch_size"),
           .size = o.integer("size"),
           .square = o.flag("square"),
           .all_layers = o.text("layers") == "all",

@@ -131,7 +131,7 @@ inline constexpr OptionRow training_rows[] = {
     {.key = "batch_size", .type = Type::integer, .programs = knn | embed, .group = "training", .fallback = "256",
      .range = between(1, 65536), .unit = "images", .example = "64",
      .help = "images that pass the network together; results differ by rounding at most"},
-    {.key = "batch_size", .type = Type::integer, .programs = features | attention, .group = "training",
+    {.key = "batch_size", .type = Type::integer, .programs = features, .group = "training",
      .fallback = "64", .range = between(1, 65536), .unit = "images", .example = "16",
      .help = "images that pass the network together; results differ by rounding at most"},
     {.key = "micro_batch", .type = Type::integer, .programs = pretrain | finetune, .group = "training",
