@@ -50,13 +50,13 @@ main{display:grid;grid-template-columns:minmax(0,1fr) 218px;gap:14px;align-items
 @media (max-width:760px){
   body{padding:10px}
   main{grid-template-columns:minmax(0,1fr);gap:10px}
-  #field{height:62vh;min-height:320px}
+  #field{height:min(64vh,112vw);min-height:300px}
   #legend{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));max-height:none}
 }
 )css";
 
-// Points are mixed into the pixels class by class, from typed arrays; a grid of cells over the plane finds the point
-// under the pointer. State for tests: window.dinoEmbed.
+// Points are mixed into the pixels in the order of the data, so that no class lies above all others; a grid of cells
+// over the plane finds the point under the pointer. State for tests: window.dinoEmbed.
 inline constexpr std::string_view embedding_script = R"js('use strict';
 (() => {
 const $ = id => document.getElementById(id);
@@ -68,7 +68,7 @@ const names = data.classes.concat('no class'), colors = data.colors.concat('#8a8
 const plot = $('plot'), pen = plot.getContext('2d'), tip = $('tip'), found = $('found'), search = $('search');
 const shown = new Uint8Array(groups).fill(1);
 
-// Points by class, and by cell of a grid over all of them.
+// Points by a key: the cell of a grid over all of them.
 function sorted(keys, count) {
   const begin = new Int32Array(count + 1), list = new Int32Array(n);
   for (const k of keys) ++begin[k + 1];
@@ -81,7 +81,8 @@ const least = a => a.reduce((p, v) => Math.min(p, v), Infinity);
 const most = a => a.reduce((p, v) => Math.max(p, v), -Infinity);
 const box = n ? {x: least(xs), y: least(ys), w: most(xs) - least(xs), h: most(ys) - least(ys)}
               : {x: 0, y: 0, w: 1, h: 1};
-const byClass = sorted(of, groups);
+const inClass = new Int32Array(groups);
+for (const k of of) ++inClass[k];
 const side = Math.max(1, Math.min(256, Math.ceil(Math.sqrt(n / 3)))), cell = Math.max(box.w, box.h, 1e-9) / side;
 const column = x => Math.max(0, Math.min(side - 1, Math.floor((x - box.x) / cell)));
 const row = y => Math.max(0, Math.min(side - 1, Math.floor((y - box.y) / cell)));
@@ -144,23 +145,20 @@ function paintDiscs(r, strength) {
 function drawPoints(only) {
   const s = view.scale * density, l = view.left * density, t = view.top * density;
   const w = plot.width, h = plot.height, size = discSize;
-  for (let k = groups; k-- > 0;) {
-    if (!shown[k]) continue;
-    const red = inks[k] & 0xff00ff, green = inks[k] & 0xff00;
-    for (let j = byClass.begin[k]; j < byClass.begin[k + 1]; ++j) {
-      const i = byClass.list[j], x = xs[i] * s + l - size / 2, y = t - ys[i] * s - size / 2;
-      if (!(x > -size && y > -size && x < w && y < h) || (only && !matches[i])) continue;
-      const left = Math.floor(x), top = Math.floor(y);
-      const disc = discs[Math.floor(4 * (x - left)) + 4 * Math.floor(4 * (y - top))];
-      const begin = Math.max(0, -left), end = Math.min(size, w - left);
-      for (let v = Math.max(0, -top); v < Math.min(size, h - top); ++v) {
-        for (let u = begin, at = (top + v) * w + left + begin; u < end; ++u, ++at) {
-          const share = disc[v * size + u];
-          if (share === 0) continue;
-          const below = pixels[at], rb = below & 0xff00ff, g = below & 0xff00;
-          pixels[at] = 0xff000000 | (rb + (Math.imul(red - rb, share) >> 8)) & 0xff00ff |
-                       (g + (Math.imul(green - g, share) >> 8)) & 0xff00;
-        }
+  for (let i = 0; i < n; ++i) {
+    const x = xs[i] * s + l - size / 2, y = t - ys[i] * s - size / 2;
+    if (!(x > -size && y > -size && x < w && y < h) || !shown[of[i]] || (only && !matches[i])) continue;
+    const red = inks[of[i]] & 0xff00ff, green = inks[of[i]] & 0xff00;
+    const left = Math.floor(x), top = Math.floor(y);
+    const disc = discs[Math.floor(4 * (x - left)) + 4 * Math.floor(4 * (y - top))];
+    const begin = Math.max(0, -left), end = Math.min(size, w - left);
+    for (let v = Math.max(0, -top); v < Math.min(size, h - top); ++v) {
+      for (let u = begin, at = (top + v) * w + left + begin; u < end; ++u, ++at) {
+        const share = disc[v * size + u];
+        if (share === 0) continue;
+        const below = pixels[at], rb = below & 0xff00ff, g = below & 0xff00;
+        pixels[at] = 0xff000000 | (rb + (Math.imul(red - rb, share) >> 8)) & 0xff00ff |
+                     (g + (Math.imul(green - g, share) >> 8)) & 0xff00;
       }
     }
   }
@@ -293,7 +291,7 @@ function refresh() {
   redraw();
 }
 for (let k = 0; k < groups; ++k) {
-  const count = byClass.begin[k + 1] - byClass.begin[k];
+  const count = inClass[k];
   if (!count || !none) continue;
   const [b, dot, name, size] = ['button', 'i', 'span', 'small'].map(tag => document.createElement(tag));
   b.type = 'button';
