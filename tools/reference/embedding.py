@@ -9,13 +9,30 @@ tsne.x (n,d); for METHOD = exact (all pairs) and near (3 x perplexity + 1 neighb
 tsne.y (n,2) the exact divergence tsne.divergence and gradient tsne.gradient (n,2); tsne.least: the divergence that
 1,000 iterations from the first two components come to; tsne.labels, and of the points y trustworthiness.K for K = 5, 12
 and knn: share of the points whose class most of their 10 nearest others have (in per cent).
+
+    python3 tools/reference/embedding.py --compare features.safetensors --bench build/bin/bench_tsne [--rows 5000]
+
+runs t-SNE of this library and of scikit-learn (Barnes-Hut, the same principal components to start from, two threads
+each, one after the other) on rows drawn from the output of dino_features with three seeds, and prints for each seconds
+on the wall and of the processor, the exact divergence of the result, and k-NN in the plane. OMP_WAIT_POLICY=passive
+is set, or else scikit-learn's threads burn what other programs on the machine leave.
 Needs scikit-learn and safetensors.
 """
 import argparse
+import json
+import os
+import resource
+import subprocess
+import tempfile
+import time
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "2")
 
 import numpy as np
 import sklearn
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from sklearn.manifold import TSNE, trustworthiness
 from sklearn.manifold._t_sne import _joint_probabilities, _joint_probabilities_nn, _kl_divergence
 from sklearn.neighbors import NearestNeighbors
@@ -71,11 +88,59 @@ def tsne_case(random, n=90, d=7, perplexity=8):
             "tsne.trustworthiness.12": [trustworthiness(x, y, n_neighbors=12)], "tsne.knn": [plane_knn(y, labels)]}
 
 
+def exact_divergence(x, y, perplexity=30):
+    """KL(p | q) with the affinities of 3 x perplexity + 1 neighbours and the sum Z over all pairs."""
+    near = NearestNeighbors(n_neighbors=3 * perplexity + 1).fit(x).kneighbors_graph(mode="distance")
+    near.data **= 2
+    p, y = _joint_probabilities_nn(near, perplexity, 0).tocoo(), y.astype(float)
+    z = -len(y) + sum((1 / (1 + ((y[i:i + 200, None] - y) ** 2).sum(-1))).sum() for i in range(0, len(y), 200))
+    q = 1 / (1 + ((y[p.row] - y[p.col]) ** 2).sum(1)) / z
+    return float((p.data * np.log(p.data / q)).sum())
+
+
+def processor_seconds(who):
+    used = resource.getrusage(who)
+    return used.ru_utime + used.ru_stime
+
+
+def compare(features, bench, rows):
+    file = load_file(features)
+    x, labels = file["features"].astype(np.float32), file["labels"].ravel().astype(int)
+    x = x / np.linalg.norm(x, axis=1, keepdims=True)
+    for seed in range(3):
+        chosen = np.random.default_rng(seed).permutation(len(x))[:rows]
+        part, of = x[chosen], labels[chosen]
+        with tempfile.TemporaryDirectory() as folder:
+            np.save(f"{folder}/x.npy", part)
+            cpu = processor_seconds(resource.RUSAGE_CHILDREN)
+            run = subprocess.run([bench, f"{folder}/x.npy", f"{folder}/y.npy"], capture_output=True, check=True)
+            own_cpu = processor_seconds(resource.RUSAGE_CHILDREN) - cpu
+            own, ours = json.loads(run.stdout), np.load(f"{folder}/y.npy")
+        start = pca(part.astype(float), 2)["projection"]
+        clock, cpu = time.time(), processor_seconds(resource.RUSAGE_SELF)
+        model = TSNE(init=(start / start[:, 0].std() * 1e-4).astype(np.float32), n_jobs=2, random_state=seed)
+        theirs = model.fit_transform(part)
+        seconds, their_cpu = time.time() - clock, processor_seconds(resource.RUSAGE_SELF) - cpu
+        print(json.dumps({
+            "seed": seed, "rows": len(part), "dim": part.shape[1],
+            "seconds": [own["seconds"], seconds], "ratio": seconds / own["seconds"],
+            "processor_s": [own_cpu, their_cpu], "processor_ratio": their_cpu / own_cpu,
+            "divergence": [exact_divergence(part, ours), exact_divergence(part, theirs)],
+            "knn_of_plane": [plane_knn(ours, of), plane_knn(theirs, of)],
+            "trustworthiness": [own["trustworthiness"], float(trustworthiness(part, theirs))]}), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", default="tests/golden/embedding.safetensors")
+    parser.add_argument("--compare", metavar="FEATURES")
+    parser.add_argument("--bench", default="build/bin/bench_tsne")
+    parser.add_argument("--rows", type=int, default=5000)
     args = parser.parse_args()
+    if args.compare:
+        compare(args.compare, args.bench, args.rows)
+        return
     random = np.random.default_rng(args.seed)
     tensors = {**pca_cases(random), **tsne_case(random)}
     tensors = {name: np.ascontiguousarray(value, dtype=np.float64) for name, value in tensors.items()}
