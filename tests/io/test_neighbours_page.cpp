@@ -42,7 +42,8 @@ void check_page(const std::string& page) {
   CHECK_FALSE(has(page, "href="));
   CHECK_FALSE(has(page, "url("));
   CHECK(has(page, "default-src 'none'"));
-  CHECK(count(page, "src=\"") == count(page, "src=\"data:image/png;base64,"));
+  CHECK(count(page, "src=\"") ==
+        count(page, "src=\"data:image/png;base64,") + count(page, "src=\"data:image/jpeg;base64,"));
 }
 
 std::string article(const std::string& page, size_t number) {
@@ -109,6 +110,17 @@ TEST_CASE("neighbours_page: without labels nothing is judged", "[io]") {
   CHECK_FALSE(has(first, "class=\"right\""));
   CHECK_FALSE(has(first, "class=\"wrong\""));
   CHECK(has(first, "<span class=\"mark\">0.938</span>"));
+}
+
+TEST_CASE("neighbours_page: a thumbnail may be a JPEG file, and nothing else than that or PNG", "[io]") {
+  auto page = example();
+  page.queries[0].image.file = {0xff, 0xd8, 0xff, 0xe0};
+  page.queries[0].image.name = "\"><b>";
+  page.queries[1].image.file = {'<', 's', 'v', 'g'};
+  const std::string html = neighbours_page(page);
+  check_page(html);
+  CHECK(has(article(html, 0), "<img alt=\"&quot;&gt;&lt;b&gt;\" src=\"data:image/jpeg;base64,/9j/4A==\"/>"));
+  CHECK(has(article(html, 1), "<div class=\"none\">no picture</div>"));
 }
 
 TEST_CASE("neighbours_page: no queries make an empty page, wrong labels none", "[io]") {

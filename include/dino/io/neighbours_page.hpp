@@ -9,11 +9,11 @@
 
 namespace dino::inline DINO_ABI {
 
-/// An image on the page. png: its thumbnail as a file; anything else, or nothing, becomes a place holder.
+/// An image on the page. file: its thumbnail, PNG or JPEG; anything else, or nothing, becomes a place holder.
 struct ShownImage {
   std::string name;
   i64 label = -1;  // -1: none
-  std::vector<u8> png{};
+  std::vector<u8> file{};
 };
 
 struct ShownNeighbour {
@@ -178,7 +178,9 @@ class NeighboursWriter {
   }
 
   void picture(const ShownImage& image) {
-    const std::string tag = embedded_png(image.png, image.name);
+    std::string tag = embedded_png(image.file, image.name);
+    if (image.file.size() > 2 && image.file[0] == 0xff && image.file[1] == 0xd8)
+      tag = "<img alt=\"" + escape(image.name) + "\" src=\"data:image/jpeg;base64," + base64(image.file) + "\"/>";
     out_ += tag.empty() ? element("div", "no picture", "none") : tag;
   }
 
