@@ -84,12 +84,9 @@ void TrainingRun::end_progress() {
 }
 
 void TrainingRun::say(const std::string& line) {
+  if (progress_) return progress_->note(line);  // writes the log, too
   folder_.log(line);
-  if (progress_) {
-    progress_->note(line);
-  } else if (!common_.quiet) {
-    std::cerr << line << '\n';
-  }
+  if (!common_.quiet) std::cerr << line << '\n';
 }
 
 void TrainingRun::event(i64 step, const std::string& what, const std::string& detail) {

@@ -54,7 +54,15 @@ foreach(run whole parts)
               "t-SNE of 120 images as the teacher sees them at step 16; a point is an image, its colour the class")
 endforeach()
 
-# Names have five letters, so that the exports have one length. Evaluations, and so their pictures, leave the training as it is; without them attention at the start and at the end.
+# Each evaluation stands once in the log.
+file(STRINGS "${WORK}/whole/train.log" lines REGEX "[+] k-NN")
+list(LENGTH lines count)
+if(NOT count EQUAL 4)
+  message(SEND_ERROR "whole/train.log has ${count} lines of 4 evaluations")
+endif()
+
+# Names have five letters, so that the exports have one length. Evaluations, and so their pictures, leave the training as
+# it is; without them attention at the start and at the end.
 run("${PRETRAIN}" ${tiny} --eval-knn-every 0 --out blind --threads 2)
 same_run(whole blind export/teacher_backbone.safetensors)
 expect_sheet(blind "0;16")
