@@ -169,7 +169,7 @@ inline CommonConfig common_config(const Options& o) {
   return {.dataset = o.text("dataset"),
           .data = o.text("data"),
           .limit_train = reads("limit_train") ? o.integer("limit_train") : 0,
-          .max_bad_fraction = o.real("max_bad_fraction"),
+          .max_bad_fraction = reads("max_bad_fraction") ? o.real("max_bad_fraction") : 1,
           .use_jpeg_warnings = o.text("jpeg_warnings") == "use",
           .out = reads("out") ? o.text("out") : "",
           .seed = o.integer("seed"),
