@@ -1,5 +1,6 @@
 #include "attention.hpp"
 
+#include "../common/picture_folder.hpp"
 #include "../common/program.hpp"
 #include "patches.hpp"
 #include "picture.hpp"
@@ -15,13 +16,6 @@ using dino::require;
 using dino::str;
 
 namespace {
-
-dino::RunRequest run_request(const dino::AttentionConfig& c, const std::string& backbone) {
-  dino::RunRequest r{.program = "attention", .backbone = backbone, .out = c.common.out, .trains = false};
-  if (c.folder.experiment_num >= 0) r.version = c.folder.experiment_num;
-  r.overwrite = c.folder.overwrite;
-  return r;
-}
 
 /// Draws one thing after the other; what cannot be drawn is named and left out.
 class Exhibition {
@@ -136,7 +130,7 @@ int attention(const dino::AttentionConfig& c, const std::vector<std::string>& co
   if (items.list.empty()) refuse(c, items);
   if (c.common.dry_run) return 0;
 
-  dino::RunDir folder(run_request(c, network.name));
+  dino::RunDir folder(picture_request("attention", network.name, c.common, c.folder));
   folder.write_command(command);
   folder.write_environment(dino::environment());
   folder.write_config(options);

@@ -1,6 +1,7 @@
 #include "embed.hpp"
 
 #include "../common/dataset_options.hpp"
+#include "../common/picture_folder.hpp"
 #include "../common/program.hpp"
 #include "pictures.hpp"
 #include "source.hpp"
@@ -117,13 +118,6 @@ void print_result(const dino::EmbedConfig& c, const std::filesystem::path& stem,
   std::cout << "wrote   " << stem.string() << ".{csv,png,svg,html}\n";
 }
 
-dino::RunRequest run_request(const dino::EmbedConfig& c, const std::string& backbone) {
-  dino::RunRequest r{.program = "embed", .backbone = backbone, .out = c.common.out, .trains = false};
-  if (c.folder.experiment_num >= 0) r.version = c.folder.experiment_num;
-  r.overwrite = c.folder.overwrite;
-  return r;
-}
-
 }  // namespace
 
 int embed(const dino::EmbedConfig& c, const std::vector<std::string>& command, const std::string& options) {
@@ -140,7 +134,7 @@ int embed(const dino::EmbedConfig& c, const std::vector<std::string>& command, c
   }
   if (c.common.dry_run) return 0;
 
-  dino::RunDir folder(run_request(c, source.key.backbone));
+  dino::RunDir folder(picture_request("embed", source.key.backbone, c.common, c.folder));
   folder.write_command(command);
   folder.write_environment(dino::environment());
   folder.write_config(options);
