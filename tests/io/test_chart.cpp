@@ -28,12 +28,13 @@ TEST_CASE("chart: a canvas is one element with what was added, in order", "[io]"
   canvas.line(0, 1, 2, 3, "grid");
   canvas.text(4, 5, "x & y", "end", "halo");
   canvas.add("<circle r=\"3\"/>\n");
-  CHECK(canvas.finish() ==
-        "<svg class=\"chart\" viewBox=\"0 0 100.0 50.0\" role=\"img\" xmlns=\"http://www.w3.org/2000/svg\">\n"
-        "<title>a &lt; b</title>"
-        "<line x1=\"0.0\" y1=\"1.0\" x2=\"2.0\" y2=\"3.0\" class=\"grid\"/>\n"
-        "<text x=\"4.0\" y=\"5.0\" text-anchor=\"end\" class=\"halo\">x &amp; y</text>\n"
-        "<circle r=\"3\"/>\n</svg>\n");
+  const std::string expected =
+      "<svg class=\"chart\" viewBox=\"0 0 100.0 50.0\" role=\"img\" xmlns=\"http://www.w3.org/2000/svg\">\n"
+      "<title>a &lt; b</title>"
+      "<line x1=\"0.0\" y1=\"1.0\" x2=\"2.0\" y2=\"3.0\" class=\"grid\"/>\n"
+      "<text x=\"4.0\" y=\"5.0\" text-anchor=\"end\" class=\"halo\">x &amp; y</text>\n"
+        "<circle r=\"3\"/>\n</svg>\n";
+  CHECK(canvas.finish() == expected);
 }
 
 TEST_CASE("chart: a legend fills rows and breaks before the right edge", "[io]") {
