@@ -33,7 +33,7 @@ TEST_CASE("chart: a canvas is one element with what was added, in order", "[io]"
       "<title>a &lt; b</title>"
       "<line x1=\"0.0\" y1=\"1.0\" x2=\"2.0\" y2=\"3.0\" class=\"grid\"/>\n"
       "<text x=\"4.0\" y=\"5.0\" text-anchor=\"end\" class=\"halo\">x &amp; y</text>\n"
-        "<circle r=\"3\"/>\n</svg>\n";
+      "<circle r=\"3\"/>\n</svg>\n";
   CHECK(canvas.finish() == expected);
 }
 
