@@ -1,17 +1,17 @@
-# Photos of ImageNet, <class>/<photo>.JPEG in $DINO_IMAGENET_SAMPLE, laid out as imagenet-1k (train/ and val/ hold the same
+# Photos of ImageNet, <class>/<photo>.JPEG in $IMAGENET_SAMPLE, laid out as imagenet-1k (train/ and val/ hold the same
 # ones), through every program. Skipped without them: pictures of others are not part of this repository.
 cmake_minimum_required(VERSION 3.22)
 include("${CMAKE_CURRENT_LIST_DIR}/programs.cmake")
-if(NOT IS_DIRECTORY "$ENV{DINO_IMAGENET_SAMPLE}")
-  message(STATUS "SKIPPED: set DINO_IMAGENET_SAMPLE to a folder <wnid>/<photo>.JPEG")
+if(NOT IS_DIRECTORY "$ENV{IMAGENET_SAMPLE}")
+  message(STATUS "SKIPPED: set IMAGENET_SAMPLE to a folder <wnid>/<photo>.JPEG")
   return()
 endif()
-file(GLOB photos RELATIVE "$ENV{DINO_IMAGENET_SAMPLE}" "$ENV{DINO_IMAGENET_SAMPLE}/n*/*.JPEG")
+file(GLOB photos RELATIVE "$ENV{IMAGENET_SAMPLE}" "$ENV{IMAGENET_SAMPLE}/n*/*.JPEG")
 list(LENGTH photos count)
 foreach(photo IN LISTS photos)
   get_filename_component(class "${photo}" DIRECTORY)
   foreach(split train val)
-    file(COPY "$ENV{DINO_IMAGENET_SAMPLE}/${photo}" DESTINATION "${WORK}/data/imagenet-1k/${split}/${class}")
+    file(COPY "$ENV{IMAGENET_SAMPLE}/${photo}" DESTINATION "${WORK}/data/imagenet-1k/${split}/${class}")
   endforeach()
 endforeach()
 list(GET photos 0 first)
